@@ -1,0 +1,1 @@
+"""Composition root of the HTTP API: commands, reads, webhooks, the codec endpoint."""

@@ -1,0 +1,1 @@
+"""What an auditor runs: verify, compare, replay, timeline, as-of."""

@@ -1,0 +1,454 @@
+"""S4: the prescription, from draft to the parcel at the door (domain.md §3, INV-14).
+
+Refusing is the rule here: wrong signer, stale PDMP, no legal basis today, a refill, a batch too large.
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
+from uuid import UUID
+
+from pydantic import Field
+
+from domain.calendars import local_date
+from domain.codes import Code
+from domain.effects import EffectRejected, PdmpAnswered, PrescriptionSent, effect_key
+from domain.envelope import Role
+from domain.journey import follow_up
+from domain.journey.messages import Command, Context, Decision, Event, Fact, Obligation, Stamp, Task, accept, refuse
+from domain.journey.stages import Stage
+from domain.protocols import Protocol
+from domain.values import Instant, LongText, ShortText, StateCode, Value
+
+if TYPE_CHECKING:
+    from domain.journey.state import Journey
+
+
+NEW_RX = "newrx"
+
+
+class RxStatus(StrEnum):
+    DRAFTED = "drafted"
+    SIGNED = "signed"
+    TRANSMITTED = "transmitted"
+    ACCEPTED = "accepted"
+    ERROR = "error"
+    FILLED = "filled"
+    NOT_FILLED = "not_filled"
+    DELIVERED = "delivered"
+
+
+class Draft(Value):
+    """What the prescriber wants dispensed. ``strength_mg`` per unit, ``quantity`` in units."""
+
+    strength_mg: float = Field(gt=0)
+    quantity: int = Field(ge=1, le=200)
+    sig: LongText
+    dose_mg: float = Field(gt=0)
+    booster_mg: float = Field(default=0, ge=0)
+    sessions_authorised: int = Field(ge=1)
+    max_mg_per_session: float = Field(gt=0)
+    days_supply: int = Field(ge=1, le=180)
+    refills: int = Field(default=0, ge=0)
+
+
+class Prescription(Value):
+    """One prescription. Its id is the id of the command that drafted it; ``key`` finds it when the pharmacy answers."""
+
+    rx_id: UUID
+    status: RxStatus = RxStatus.DRAFTED
+    draft: Draft
+    drafted_by: ShortText
+    key: ShortText | None = None
+    signed_at: Instant | None = None
+    expires_on: date | None = None
+    delivered_at: Instant | None = None
+    beyond_use_on: date | None = None
+    sessions_used: int = 0
+
+    @property
+    def sessions_left(self) -> int:
+        return self.draft.sessions_authorised - self.sessions_used
+
+
+class PdmpAnswer(Value):
+    query_id: ShortText
+    at: Instant
+    outcome: Literal["clear", "review"]
+
+
+class Prescriptions(Value):
+    all: tuple[Prescription, ...] = ()
+    pdmp_requested_at: Instant | None = None
+    pdmp: PdmpAnswer | None = None
+
+    def find(self, rx_id: UUID) -> Prescription | None:
+        return next((rx for rx in self.all if rx.rx_id == rx_id), None)
+
+    def keyed(self, key: str) -> Prescription | None:
+        return next((rx for rx in self.all if rx.key == key), None)
+
+    def replace(self, rx_id: UUID, **change: object) -> Prescriptions:
+        changed = tuple(rx.model_copy(update=change) if rx.rx_id == rx_id else rx for rx in self.all)
+        return self.model_copy(update={"all": changed})
+
+    def pdmp_fresh(self, at: datetime, policy: Protocol) -> PdmpAnswer | None:
+        """The PDMP answer, if it is young enough to sign on (RX-7)."""
+        here = self.pdmp
+        fresh = here is not None and timedelta() <= at - here.at <= timedelta(
+            hours=policy.prescription.pdmp_max_age_hours
+        )
+        return here if fresh else None
+
+    def usable(self, on: date) -> Prescription | None:
+        """The delivered prescription to dose from: sessions left, neither expired nor past beyond-use (INV-3)."""
+        found = (
+            rx
+            for rx in self.all
+            if rx.status is RxStatus.DELIVERED
+            and rx.sessions_left > 0
+            and rx.beyond_use_on is not None
+            and on <= rx.beyond_use_on
+        )
+        return min(found, key=lambda rx: (rx.beyond_use_on or date.max, rx.rx_id), default=None)
+
+
+class Signature(Value):
+    """What is kept of an electronic signature (21 CFR 1311.140): never the factors, only their kinds."""
+
+    method: Literal["certified_application", "embedded_simulated"]
+    factor_types: tuple[Literal["know", "have", "are"], ...]
+    certificate_thumbprint: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class QueryPdmp(Command, name="query_pdmp", by={Role.PRESCRIBER}):
+    """Ask the prescription-drug monitoring programme. The answer arrives by itself."""
+
+
+class DraftPrescription(Command, name="draft_prescription", by={Role.PRESCRIBER}):
+    """Draft a prescription. Nothing leaves until it is signed."""
+
+    draft: Draft
+
+
+class SignPrescription(Command, name="sign_prescription", by={Role.PRESCRIBER}):
+    """Sign a draft with two factors; it is then transmitted to the pharmacy."""
+
+    rx_id: UUID
+    telemedicine_basis: ShortText = Field(description="id of a legal basis in the protocol, or 'in_person'")
+    in_person_evaluation_on: date | None = None
+    signature: Signature
+
+
+class PharmacyStatusReceived(Fact, name="pharmacy_status_received"):
+    """Status or Verify (accepted) or Error, for a NewRx of ours."""
+
+    key: ShortText
+    code: ShortText
+    accepted: bool
+
+
+class PharmacyFillReported(Fact, name="pharmacy_fill_reported"):
+    """RxFill."""
+
+    key: ShortText
+    note: Literal["Dispensed", "PartiallyDispensed", "NotDispensed"]
+    lot: ShortText | None = None
+    quantity: int = 0
+    beyond_use_on: date | None = None
+
+
+class PharmacyDeliveryReported(Fact, name="pharmacy_delivery_reported"):
+    """The parcel was handed over, with an adult's signature or without."""
+
+    key: ShortText
+    signed_by_adult: bool
+
+
+class PdmpRequested(Event, type="pdmp_requested.v1"):
+    pass
+
+
+class PdmpQueried(Event, type="pdmp_queried.v1"):
+    query_id: ShortText
+    states: tuple[StateCode, ...]
+    outcome: Literal["clear", "review"]
+    prescribers: int
+    overlapping: bool
+
+
+class PrescriptionDrafted(Event, type="prescription_drafted.v1"):
+    rx_id: UUID
+    draft: Draft
+    drafted_by: ShortText
+
+
+class PrescriptionSigned(Event, type="prescription_signed.v1"):
+    rx_id: UUID
+    signed_by: ShortText
+    npi: ShortText
+    dea: ShortText
+    signature: Signature
+    telemedicine_basis: ShortText
+    in_person_evaluation_on: date | None
+    issued_on: date
+    expires_on: date
+    eligibility_decision_id: UUID
+    pdmp_query_id: ShortText
+
+
+class PrescriptionTransmitted(Event, type="prescription_transmitted.v1"):
+    rx_id: UUID
+    key: ShortText
+    status_code: ShortText
+
+
+class PrescriptionTransmissionFailed(Event, type="prescription_transmission_failed.v1"):
+    rx_id: UUID
+    code: ShortText
+
+
+class PrescriptionAccepted(Event, type="prescription_accepted.v1"):
+    rx_id: UUID
+
+
+class PrescriptionFilled(Event, type="prescription_filled.v1"):
+    rx_id: UUID
+    note: ShortText
+    lot: ShortText | None
+    quantity: int
+    beyond_use_on: date | None
+
+
+class PrescriptionDelivered(Event, type="prescription_delivered.v1"):
+    rx_id: UUID
+    signed_by_adult: bool
+
+
+class PharmacyAnomalyRecorded(Event, type="pharmacy_anomaly_recorded.v1"):
+    """A message from the pharmacy that fits no prescription of this journey, or not its status. A person looks."""
+
+    key: ShortText
+    message: ShortText
+
+
+Commands: TypeAlias = (
+    QueryPdmp
+    | DraftPrescription
+    | SignPrescription
+    | PharmacyStatusReceived
+    | PharmacyFillReported
+    | PharmacyDeliveryReported
+)
+Events: TypeAlias = (
+    PdmpRequested
+    | PdmpQueried
+    | PrescriptionDrafted
+    | PrescriptionSigned
+    | PrescriptionTransmitted
+    | PrescriptionTransmissionFailed
+    | PrescriptionAccepted
+    | PrescriptionFilled
+    | PrescriptionDelivered
+    | PharmacyAnomalyRecorded
+)
+
+
+def decide(journey: Journey, command: Commands, ctx: Context) -> Decision:
+    match command:
+        case QueryPdmp():
+            if journey.care_team.prescriber is None:
+                return refuse(Code.NOT_FOUND, "assign a prescriber first")
+            return accept(PdmpRequested())
+        case DraftPrescription():
+            return _draft(journey, command, ctx)
+        case SignPrescription():
+            return _sign(journey, command, ctx)
+        case PharmacyStatusReceived() | PharmacyFillReported() | PharmacyDeliveryReported():
+            return _pharmacy(journey, command)
+        case _:
+            assert_never(command)
+
+
+def _draft(journey: Journey, command: DraftPrescription, ctx: Context) -> Decision:
+    rules, draft, dosing = ctx.policy.prescription, command.draft, ctx.policy.dosing
+    if ctx.policy.substance.schedule == "I":
+        return refuse(Code.SCHEDULE_I, "no prescription can be issued for a Schedule I substance")
+    decision = journey.eligibility.active(ctx.at)
+    if decision is None:
+        return refuse(Code.NO_ACTIVE_ELIGIBILITY, "a prescription needs an active eligibility decision")
+    if draft.refills > rules.refills:
+        return refuse(Code.EPCS_REFILLS, f"this protocol allows {rules.refills} refills; write a new prescription")
+    first = not journey.prescriptions.all
+    limit = rules.first_batch_sessions_max if first else rules.follow_batch_sessions_max
+    if not first and follow_up.owed_before_batch(journey):
+        return refuse(Code.FOLLOWUP_DUE, "a new batch follows a medical follow-up")
+    if draft.sessions_authorised > limit:
+        return refuse(Code.BATCH_TOO_LARGE, f"at most {limit} sessions in this batch")
+    most = min(dosing.session_mg_max, decision.dose_ceiling_mg or dosing.session_mg_max)
+    if draft.dose_mg > dosing.dose_mg_max or draft.max_mg_per_session > most:
+        return refuse(Code.DOSE_LIMIT, f"at most {dosing.dose_mg_max:g} mg a dose and {most:g} mg a session")
+    if draft.dose_mg + draft.booster_mg > draft.max_mg_per_session:
+        return refuse(Code.DOSE_CEILING, "dose and booster together exceed the session's ceiling")
+    if draft.booster_mg > draft.dose_mg * dosing.booster_fraction_max:
+        return refuse(Code.DOSE_LIMIT, f"a booster is at most {dosing.booster_fraction_max:.0%} of the dose")
+    return accept(PrescriptionDrafted(rx_id=ctx.command_id, draft=draft, drafted_by=ctx.actor.subject))
+
+
+def _sign(journey: Journey, command: SignPrescription, ctx: Context) -> Decision:
+    """INV-14, in the order a pharmacist would ask."""
+    rx, prescriber = journey.prescriptions.find(command.rx_id), journey.care_team.prescriber
+    if rx is None or prescriber is None:
+        return refuse(Code.NOT_FOUND, "no such draft")
+    if rx.status is not RxStatus.DRAFTED:
+        return refuse(Code.ALREADY_DONE, f"this prescription is {rx.status}")
+    if not (ctx.actor.subject == rx.drafted_by == prescriber.subject):
+        return refuse(Code.EPCS_SIGNER, "only the registrant who drafted it signs (21 CFR 1311.135)")
+    if len(set(command.signature.factor_types)) < 2:
+        return refuse(Code.EPCS_TWO_FACTOR, "sign with two different factors (21 CFR 1311.115)")
+    if command.signature.method == "embedded_simulated" and not ctx.simulated:
+        return refuse(Code.EPCS_EMBEDDED_SIGNER, "the embedded signer works in simulated mode only (21 CFR 1311.100)")
+    pdmp = journey.prescriptions.pdmp_fresh(ctx.at, ctx.policy)
+    if pdmp is None:
+        hours = ctx.policy.prescription.pdmp_max_age_hours
+        return refuse(Code.EPCS_PDMP, f"query the PDMP first; an answer is good for {hours} h")
+    issued_on = local_date(ctx.now, prescriber.time_zone)
+    if local_date(ctx.at, prescriber.time_zone) != issued_on:
+        return refuse(Code.EPCS_DATE, "a prescription is dated and signed on the day it is issued (21 CFR 1306.05)")
+    if not _lawful(command, issued_on, ctx.policy):
+        return refuse(Code.TELEMED_BASIS, "no legal basis is in force today; enter one, or evaluate in person")
+    decision = journey.eligibility.active(ctx.at)
+    if decision is None:
+        return refuse(Code.NO_ACTIVE_ELIGIBILITY, "a prescription needs an active eligibility decision")
+    return accept(
+        PrescriptionSigned(
+            rx_id=rx.rx_id,
+            signed_by=ctx.actor.subject,
+            npi=prescriber.npi,
+            dea=prescriber.dea,
+            signature=command.signature,
+            telemedicine_basis=command.telemedicine_basis,
+            in_person_evaluation_on=command.in_person_evaluation_on,
+            issued_on=issued_on,
+            expires_on=_months_after(issued_on, ctx.policy.prescription.expires_months),
+            eligibility_decision_id=decision.decision_id,
+            pdmp_query_id=pdmp.query_id,
+        )
+    )
+
+
+def _months_after(day: date, months: int) -> date:
+    """The same day of a later month, or that month's last day."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+
+
+def _lawful(command: SignPrescription, today: date, policy: Protocol) -> bool:
+    """RX-8, RX-10: an in-person evaluation, or a basis row that covers today. A row that ended is closed."""
+    if command.telemedicine_basis == "in_person":
+        return command.in_person_evaluation_on is not None and command.in_person_evaluation_on <= today
+    return any(
+        row.id == command.telemedicine_basis and row.effective_from <= today <= row.effective_to
+        for row in policy.prescription.telemedicine_bases
+    )
+
+
+def _pharmacy(
+    journey: Journey, fact: PharmacyStatusReceived | PharmacyFillReported | PharmacyDeliveryReported
+) -> Decision:
+    """A fact is never refused: what does not fit is kept as an anomaly for a person (architecture D5)."""
+    rx = journey.prescriptions.keyed(fact.key)
+    anomaly = accept(PharmacyAnomalyRecorded(key=fact.key, message=fact.name))
+    if rx is None:
+        return anomaly
+    match fact:
+        case PharmacyStatusReceived(accepted=False):
+            return accept(PrescriptionTransmissionFailed(rx_id=rx.rx_id, code=fact.code))
+        case PharmacyStatusReceived():
+            return accept(PrescriptionAccepted(rx_id=rx.rx_id)) if rx.status in _ON_ITS_WAY else anomaly
+        case PharmacyFillReported():
+            if rx.status not in {*_ON_ITS_WAY, RxStatus.ACCEPTED}:
+                return anomaly
+            return accept(PrescriptionFilled(rx_id=rx.rx_id, **fact.model_dump(exclude={"key"})))
+        case PharmacyDeliveryReported():
+            if rx.status is not RxStatus.FILLED or not fact.signed_by_adult:
+                return anomaly
+            return accept(PrescriptionDelivered(rx_id=rx.rx_id, signed_by_adult=True))
+        case _:
+            assert_never(fact)
+
+
+_ON_ITS_WAY = frozenset({RxStatus.SIGNED, RxStatus.TRANSMITTED})
+
+
+def settle(journey: Journey, key: str, outcome: PdmpAnswered | PrescriptionSent | EffectRejected) -> tuple[Event, ...]:
+    """What an answered effect means here."""
+    match outcome:
+        case PdmpAnswered():
+            return (PdmpQueried(**outcome.model_dump(exclude={"kind"})),)
+        case PrescriptionSent() | EffectRejected():
+            rx = journey.prescriptions.keyed(key)
+            if rx is None or rx.status is not RxStatus.SIGNED:
+                return ()  # the pharmacy's own status overtook the acknowledgement
+            if isinstance(outcome, EffectRejected):
+                return (PrescriptionTransmissionFailed(rx_id=rx.rx_id, code=outcome.code),)
+            return (PrescriptionTransmitted(rx_id=rx.rx_id, key=key, status_code=outcome.status_code),)
+        case _:
+            assert_never(outcome)
+
+
+def evolve(journey: Journey, event: Events, stamp: Stamp) -> Journey:
+    here, at = journey.prescriptions, stamp.occurred_at
+    match event:
+        case PdmpRequested():
+            here = here.model_copy(update={"pdmp_requested_at": at})
+        case PdmpQueried():
+            here = here.model_copy(
+                update={"pdmp": PdmpAnswer(query_id=event.query_id, at=stamp.recorded_at, outcome=event.outcome)}
+            )
+        case PrescriptionDrafted():
+            rx = Prescription(rx_id=event.rx_id, draft=event.draft, drafted_by=event.drafted_by)
+            here = here.model_copy(update={"all": (*here.all, rx)})
+        case PrescriptionSigned():
+            key = effect_key(journey.journey_id, stamp.sequence, NEW_RX)
+            signed = {"status": RxStatus.SIGNED, "key": key, "signed_at": at, "expires_on": event.expires_on}
+            here = here.replace(event.rx_id, **signed)
+        case PrescriptionTransmitted():
+            here = here.replace(event.rx_id, status=RxStatus.TRANSMITTED)
+        case PrescriptionTransmissionFailed():
+            here = here.replace(event.rx_id, status=RxStatus.ERROR)
+        case PrescriptionAccepted():
+            here = here.replace(event.rx_id, status=RxStatus.ACCEPTED)
+        case PrescriptionFilled():
+            status = RxStatus.NOT_FILLED if event.note == "NotDispensed" else RxStatus.FILLED
+            here = here.replace(event.rx_id, status=status, beyond_use_on=event.beyond_use_on)
+        case PrescriptionDelivered():
+            here = here.replace(event.rx_id, status=RxStatus.DELIVERED, delivered_at=at)
+        case PharmacyAnomalyRecorded():
+            pass
+        case _:
+            assert_never(event)
+    return journey.model_copy(update={"prescriptions": here})
+
+
+def due(journey: Journey, policy: Protocol) -> tuple[Obligation, ...]:
+    """SLA-6, SLA-7: from a decision to a transmitted prescription, from there to the parcel."""
+    clocks, owed = policy.clocks, []
+    for rx in journey.prescriptions.all:
+        if rx.status in {RxStatus.DELIVERED, RxStatus.DRAFTED}:
+            continue
+        if rx.status in {RxStatus.ERROR, RxStatus.NOT_FILLED}:
+            by = clocks.business_days_after(rx.signed_at or journey.touched_at, 1)
+            owed.append(Task(key=f"rx/{rx.rx_id}/call", code="CALL_PHARMACY", owner=Role.COORDINATOR, due_at=by))
+        elif rx.signed_at is not None:
+            by = clocks.business_days_after(rx.signed_at, clocks.delivery_business_days)
+            owed.append(Task(key=f"rx/{rx.rx_id}/arrive", code="RECEIVE_DRUG", owner=Role.COORDINATOR, due_at=by))
+    decision = journey.eligibility.decision
+    waiting = all(rx.status is RxStatus.DRAFTED for rx in journey.prescriptions.all)
+    if journey.stage is Stage.PREPARING and decision is not None and waiting:
+        by = clocks.business_days_after(decision.decided_at, clocks.prescription_business_days)
+        owed.append(Task(key="rx/first", code="PRESCRIBE", owner=Role.PRESCRIBER, due_at=by))
+    return tuple(owed)

@@ -1,0 +1,177 @@
+"""Suicidality: a flag pages a person and holds dosing; only a clinician closes the case (domain.md §5.1, INV-22).
+
+Urgency is judged from the command alone, before any lock and before the log answers, so that a page never waits for
+a database (architecture D12).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
+from uuid import UUID
+
+from domain.codes import Code
+from domain.effects import resource_id
+from domain.envelope import Role, Sensitivity
+from domain.instruments import InvalidAnswersError, Tier, UnknownInstrumentError, needs_page, score
+from domain.journey.assessment import SubmitGateForm, SubmitQuestionnaire
+from domain.journey.holds import HoldKind, HoldPlaced
+from domain.journey.messages import (
+    CLINICIANS,
+    Command,
+    Context,
+    Decision,
+    Event,
+    Obligation,
+    Stamp,
+    Task,
+    accept,
+    refuse,
+)
+from domain.protocols import Protocol
+from domain.values import Instant, LongText, Value
+
+if TYPE_CHECKING:
+    from domain.journey.state import Journey
+
+ITEM9_HIGH = 3
+"""PHQ-9 item 9 answered "nearly every day" counts as high until somebody has assessed (domain.md §5.1.2)."""
+
+
+class SafetyCase(Value):
+    case_id: UUID
+    opened_at: Instant
+    tier: Tier
+    answered_at: Instant | None = None
+
+
+class Safety(Value):
+    open_case: SafetyCase | None = None
+
+
+class ReportSafetyConcern(Command, name="report_safety_concern", by={Role.PATIENT, Role.COORDINATOR, *CLINICIANS}):
+    """Say that the patient may be in danger now. Pages the clinician on call at once."""
+
+    concern: LongText
+
+
+class AnswerPage(Command, name="answer_page", by=CLINICIANS):
+    """Say that a clinician has this case in hand."""
+
+
+class CloseSafetyCase(Command, name="close_safety_case", by=CLINICIANS):
+    """Close the case with a reason and a plan. The machine never does (INV-22)."""
+
+    reason: LongText
+    plan: LongText
+    tier: Tier
+
+
+class SafetyCaseOpened(Event, type="safety_case_opened.v1", sensitivity=Sensitivity.PSYCHIATRIC):
+    case_id: UUID
+    tier: Tier
+    source: Literal["questionnaire", "gate_form", "report"]
+
+
+class SafetyConcernAdded(Event, type="safety_concern_added.v1", sensitivity=Sensitivity.PSYCHIATRIC):
+    case_id: UUID
+    concern: LongText
+
+
+class PageAnswered(Event, type="page_answered.v1"):
+    case_id: UUID
+
+
+class SafetyCaseClosed(Event, type="safety_case_closed.v1", sensitivity=Sensitivity.PSYCHIATRIC):
+    case_id: UUID
+    tier: Tier
+    reason: LongText
+    plan: LongText
+
+
+Commands: TypeAlias = ReportSafetyConcern | AnswerPage | CloseSafetyCase
+Events: TypeAlias = SafetyCaseOpened | SafetyConcernAdded | PageAnswered | SafetyCaseClosed
+
+
+def urgent_tier(command: Command) -> Tier | None:
+    """The tier at which this command alone calls for a page, or None. Pure and quick; needs no state."""
+    match command:
+        case ReportSafetyConcern():
+            return Tier.HIGH
+        case SubmitGateForm(phq9_item9=item9):
+            return Tier.HIGH if item9 >= ITEM9_HIGH else None
+        case SubmitQuestionnaire():
+            try:
+                result = score(command.instrument, command.answers)
+            except (InvalidAnswersError, UnknownInstrumentError):
+                return None
+            return (result.tier or Tier.HIGH) if needs_page(result) else None
+        case _:
+            return None
+
+
+def case_of(command_id: UUID) -> UUID:
+    """The safety case that a command opens: known before the log answers, so page and log name the same case."""
+    return resource_id(str(command_id), "safety_case")
+
+
+def open_case(journey: Journey, command: Command, ctx: Context) -> tuple[Event, ...]:
+    """What an urgent command adds to its own events: the case, and the hold that every later decision sees."""
+    tier = urgent_tier(command)
+    if tier is None or journey.safety.open_case is not None:
+        return ()
+    sources: dict[type[Command], Literal["questionnaire", "gate_form", "report"]] = {
+        SubmitQuestionnaire: "questionnaire",
+        SubmitGateForm: "gate_form",
+    }
+    opened = SafetyCaseOpened(case_id=case_of(ctx.command_id), tier=tier, source=sources.get(type(command), "report"))
+    if journey.holds.has(HoldKind.SAFETY):
+        return (opened,)
+    return (opened, HoldPlaced(hold=HoldKind.SAFETY, reason="safety case opened"))
+
+
+def decide(journey: Journey, command: Commands, ctx: Context) -> Decision:
+    case = journey.safety.open_case
+    match command:
+        case ReportSafetyConcern():
+            case_id = case.case_id if case is not None else case_of(ctx.command_id)
+            return accept(SafetyConcernAdded(case_id=case_id, concern=command.concern))
+        case AnswerPage():
+            if case is None:
+                return refuse(Code.NOT_FOUND, "no safety case is open")
+            return accept(PageAnswered(case_id=case.case_id))
+        case CloseSafetyCase():
+            if case is None:
+                return refuse(Code.NOT_FOUND, "no safety case is open")
+            return accept(
+                SafetyCaseClosed(case_id=case.case_id, tier=command.tier, reason=command.reason, plan=command.plan)
+            )
+        case _:
+            assert_never(command)
+
+
+def evolve(journey: Journey, event: Events, stamp: Stamp) -> Journey:
+    case = journey.safety.open_case
+    match event:
+        case SafetyCaseOpened():
+            case = SafetyCase(case_id=event.case_id, opened_at=stamp.recorded_at, tier=event.tier)
+        case SafetyConcernAdded():
+            pass
+        case PageAnswered():
+            case = case and case.model_copy(update={"answered_at": stamp.occurred_at})
+        case SafetyCaseClosed():
+            case = None
+        case _:
+            assert_never(event)
+    return journey.model_copy(update={"safety": Safety(open_case=case)})
+
+
+def due(journey: Journey, policy: Protocol) -> tuple[Obligation, ...]:
+    case = journey.safety.open_case
+    if case is None:
+        return ()
+    if case.answered_at is None:
+        by = case.opened_at + timedelta(minutes=policy.safety.page_answer_minutes)
+        return (Task(key=f"safety/{case.case_id}/answer", code="ANSWER_PAGE", owner=Role.ON_CALL, due_at=by),)
+    by = case.answered_at + timedelta(days=1)
+    return (Task(key=f"safety/{case.case_id}/manage", code="MANAGE_SAFETY_CASE", owner=Role.PRESCRIBER, due_at=by),)

@@ -1,0 +1,36 @@
+"""The kinds of value everything else is made of: frozen, strict, closed to unknown fields.
+
+Strict matters clinically: in lax mode ``{"phq9": false}`` would score as 0.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeAlias
+from uuid import UUID
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+
+
+class Value(BaseModel):
+    """A value: two with the same content are the same."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def _to_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+Instant: TypeAlias = Annotated[AwareDatetime, AfterValidator(_to_utc)]
+"""A moment, always with a zone, kept in UTC."""
+
+ShortText: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+LongText: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=8000, strip_whitespace=True)]
+StateCode: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+"""A US state, as its two-letter USPS code."""
+
+Json: TypeAlias = dict[str, Any]
+
+NAMESPACE = UUID("5f0c7f0e-3f39-5c0e-9f34-0b7f4a5c2a11")
+"""Name space of every UUID that is derived from another id rather than drawn."""

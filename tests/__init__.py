@@ -1,0 +1,1 @@
+"""Facts about Alliance, each stated in a docstring and able to fail."""

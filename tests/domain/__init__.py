@@ -1,0 +1,1 @@
+"""The rules of care, as facts: the specification a newcomer reads."""

@@ -1,0 +1,1 @@
+"""Scores, bands, flags and change of every instrument, against published cut-offs."""

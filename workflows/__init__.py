@@ -1,0 +1,1 @@
+"""Durable interpreters of the domain. They wait, call and remember; they never decide."""
