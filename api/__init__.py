@@ -1,1 +1,1 @@
-"""Composition root of the HTTP API: commands, reads, webhooks, the codec endpoint."""
+"""The front door: who asks, may they, what exactly do they ask. What follows from it is decided elsewhere."""

@@ -15,6 +15,8 @@ from types import ModuleType
 from typing import Any, get_args
 from uuid import UUID
 
+from pydantic import ValidationError
+
 from domain import protocols
 from domain.codes import Code
 from domain.envelope import (
@@ -150,7 +152,7 @@ def decide(state: State, command: Command, ctx: Context) -> Decision:
         return _with_consequences(state, command, referral.open_journey(state, command, ctx), ctx)
     if isinstance(command, SubmitReferral):
         return refuse(Code.JOURNEY_ALREADY_OPEN, "this journey has its referral")
-    if not state.is_open and not isinstance(command, outbox.RecordEffect | outbox.ExpireEffect):
+    if not state.is_open and not isinstance(command, Fact | outbox.RecordEffect | outbox.ExpireEffect):
         return refuse(Code.JOURNEY_CLOSED, "this journey is closed; a new referral opens a new one")
     if not _takes_part(state, command, ctx):
         return refuse(Code.NOT_A_PARTICIPANT, "you are not on this patient's care team")
@@ -265,7 +267,12 @@ def parse_event(stored_type: str, data: Json, upcasts: dict[str, Upcast] | None 
         stored_type, data = table[stored_type](data)
     if stored_type not in EVENTS:
         raise HistoryCorruptError(f"this build does not know the event type {stored_type}; run the build that wrote it")
-    return EVENTS[stored_type].model_validate_json(json.dumps(data))
+    try:
+        return EVENTS[stored_type].model_validate_json(json.dumps(data))
+    except ValidationError as error:
+        # Names the fields and never their values: this message is read by people who may not see the patient.
+        fields = ", ".join(".".join(map(str, problem["loc"])) for problem in error.errors(include_input=False))
+        raise HistoryCorruptError(f"a stored {stored_type} does not fit its type in: {fields}") from None
 
 
 def evolve(state: State, recorded: EventRecord) -> State:
@@ -296,7 +303,10 @@ def apply(state: State, event: Event, stamp: Stamp) -> State:
     if type(event) not in _EVOLVERS:
         raise HistoryCorruptError(f"{event.type} at {stamp.sequence} cannot follow an opened journey")
     journey = _EVOLVERS[type(event)](state, event, stamp)
-    touched = journey.model_copy(update={"version": stamp.sequence, "touched_at": stamp.recorded_at})
+    # Silence is broken by people alone; else a recorded breach of silence would itself end the silence.
+    by_person = stamp.role not in {Role.SYSTEM, Role.OUTSIDE}
+    touched_at = stamp.recorded_at if by_person else journey.touched_at
+    touched = journey.model_copy(update={"version": stamp.sequence, "touched_at": touched_at})
     return owes.enqueue(touched, event, stamp, protocols.protocol(touched.policy_version))
 
 

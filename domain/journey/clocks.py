@@ -32,7 +32,7 @@ def react(journey: Journey, obligations: tuple[Obligation, ...], now: datetime) 
     return tuple(
         SlaBreached(key=task.key, code=task.code, owner=task.owner, due_at=task.due_at)
         for task in obligations
-        if isinstance(task, Task) and task.due_at < now and task.key not in journey.clocks.breached
+        if isinstance(task, Task) and task.due_at <= now and task.key not in journey.clocks.breached
     )
 
 

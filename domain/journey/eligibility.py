@@ -6,7 +6,7 @@ question open, or that contradicts its own answers.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
 from uuid import UUID
@@ -16,6 +16,7 @@ from pydantic import Field
 from domain.codes import Code
 from domain.envelope import Role
 from domain.journey.messages import Clock, Command, Context, Decision, Event, Obligation, Stamp, Task, accept, refuse
+from domain.journey.observations import Reading
 from domain.journey.scheduling import Session, SessionKind, SessionStatus, booked, completed
 from domain.journey.stages import Stage
 from domain.protocols import Protocol
@@ -63,12 +64,15 @@ class Eligibility(Value):
     expired_at: Instant | None = None
     deferred_at: Instant | None = None
 
-    def active(self, at: Instant) -> ActiveDecision | None:
-        """The favourable decision in force at this moment (INV-1)."""
+    def active(self, *moments: datetime) -> ActiveDecision | None:
+        """The favourable decision in force at each of these moments (INV-1).
+
+        Asked about both ``ctx.at`` and ``ctx.now``, so that a date in the past revives no decision that has ended.
+        """
         here = self.decision
-        if here is None or here.outcome not in FAVOURABLE or self.expired_at is not None or at >= here.valid_until:
+        if here is None or here.outcome not in FAVOURABLE or self.expired_at is not None:
             return None
-        return here
+        return here if all(here.decided_at <= moment < here.valid_until for moment in moments) else None
 
 
 class CompleteIntake(Command, name="complete_intake", by={Role.PRESCRIBER}):
@@ -167,9 +171,9 @@ def _decide(journey: Journey, command: DecideEligibility, ctx: Context) -> Decis
         return refuse(Code.WRONG_STAGE, "a decision follows a completed intake, or the end of an earlier decision")
     if refusal := _criteria_problem(command, ctx.policy):
         return refusal
-    readings = journey.observations.within(intake - timedelta(days=1), timedelta(days=1))
+    readings = _readings(journey, intake, ctx)
     if not readings:
-        return refuse(Code.EVIDENCE_MISSING, "the intake's blood pressure is no longer at hand; record it again")
+        return refuse(Code.EVIDENCE_MISSING, "record the blood pressure again; no reading of the last day is at hand")
     return accept(
         EligibilityDecided(
             **dict(command),
@@ -180,6 +184,13 @@ def _decide(journey: Journey, command: DecideEligibility, ctx: Context) -> Decis
             valid_until=ctx.at + timedelta(days=ctx.policy.eligibility.valid_days),
         )
     )
+
+
+def _readings(journey: Journey, intake: datetime, ctx: Context) -> tuple[Reading, ...]:
+    """The blood pressure a decision rests on: the intake's; for a renewal, or long after, that of the last day."""
+    day, seen = timedelta(days=1), journey.observations
+    fresh = seen.within(ctx.at - day, day)
+    return fresh if journey.eligibility.expired_at is not None else seen.within(intake - day, day) or fresh
 
 
 def _criteria_problem(command: DecideEligibility, policy: Protocol) -> Decision | None:

@@ -73,12 +73,14 @@ def evolve(journey: Journey, event: Events, stamp: Stamp) -> Journey:
 
 def owed_before_dose(journey: Journey, policy: Protocol) -> bool:
     """Whether the next dose has to wait for a follow-up: after dose 2 and before dose 3 (INV-13)."""
-    return journey.dosing.count >= policy.dosing.follow_up_after_doses and journey.follow_ups.last_at is None
+    doses = sorted(record.lines[0].at for record in journey.dosing.records if record.lines)
+    after, last = policy.dosing.follow_up_after_doses, journey.follow_ups.last_at
+    return len(doses) >= after and (last is None or last < doses[after - 1])
 
 
 def owed_before_batch(journey: Journey) -> bool:
     """Whether a new batch has to wait: there was no follow-up since the last prescription was signed."""
-    signed = [rx.signed_at for rx in journey.prescriptions.all if rx.signed_at is not None]
+    signed = [rx.signed_at for rx in journey.prescriptions.issued if rx.signed_at is not None]
     last = journey.follow_ups.last_at
     return bool(signed) and (last is None or last < max(signed))
 
@@ -88,9 +90,11 @@ def due(journey: Journey, policy: Protocol) -> tuple[Obligation, ...]:
     intake = journey.eligibility.intake_completed_at
     if journey.stage not in {Stage.PREPARING, Stage.DOSING_COURSE} or intake is None:
         return ()
-    if journey.follow_ups.last_at is not None:
+    last = journey.follow_ups.last_at
+    if last is not None and not owed_before_dose(journey, policy):
         return ()
     if journey.sessions.of(SessionKind.FOLLOW_UP, SessionStatus.SCHEDULED):
         return ()
-    by = intake + timedelta(days=policy.dosing.follow_up_breach_days)
-    return (Task(key="follow_up/first", code="BOOK_FOLLOW_UP", owner=Role.COORDINATOR, due_at=by),)
+    by = (last or intake) + timedelta(days=policy.dosing.follow_up_breach_days)
+    key = "follow_up/first" if last is None else f"follow_up/after/{last:%Y%m%d}"
+    return (Task(key=key, code="BOOK_FOLLOW_UP", owner=Role.COORDINATOR, due_at=by),)

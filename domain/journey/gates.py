@@ -33,8 +33,8 @@ def evaluate(journey: Journey, ctx: Context) -> tuple[GateResult, ...]:
 
 
 def _today(journey: Journey, ctx: Context, moment: datetime | None) -> bool:
-    """Whether this was on the patient's own calendar day (architecture D16)."""
-    return moment is not None and same_local_day(moment, ctx.at, journey.patient.time_zone)
+    """Whether this was on the patient's own calendar day (architecture D16), and not after what it allows."""
+    return moment is not None and moment <= ctx.at and same_local_day(moment, ctx.at, journey.patient.time_zone)
 
 
 def _hold(kind: HoldKind) -> Gate:
@@ -45,7 +45,7 @@ def _hold(kind: HoldKind) -> Gate:
 
 
 def _eligibility(journey: Journey, ctx: Context) -> str | None:
-    return None if journey.eligibility.active(ctx.at) else "no eligibility decision is in force"
+    return None if journey.eligibility.active(ctx.at, ctx.now) else "no eligibility decision is in force"
 
 
 def _preparation(journey: Journey, ctx: Context) -> str | None:
@@ -56,7 +56,7 @@ def _preparation(journey: Journey, ctx: Context) -> str | None:
 
 def _integration(journey: Journey, _ctx: Context) -> str | None:
     done = journey.therapy.integrated
-    waiting = [r for r in journey.dosing.records if r.released_at is not None and r.lines and r.session_id not in done]
+    waiting = [r for r in journey.dosing.records if r.lines and r.session_id not in done]
     return "complete the integration of the previous dose first" if waiting else None
 
 
@@ -117,12 +117,12 @@ def _licence(journey: Journey, ctx: Context) -> str | None:
 
 
 def _pregnancy(journey: Journey, ctx: Context) -> str | None:
-    if journey.onboarding.could_become_pregnant is False:
-        return None
     seen = journey.observations
-    if not _today(journey, ctx, seen.pregnancy_test_at):
-        return "a pregnancy test is due today"
-    return None if seen.pregnancy_test == "negative" else "the pregnancy test is positive"
+    if seen.pregnancy_test == "positive":
+        return "the last pregnancy test is positive"  # whatever the history says: a test outweighs a form
+    if journey.onboarding.could_become_pregnant is False or _today(journey, ctx, seen.pregnancy_test_at):
+        return None
+    return "a pregnancy test is due today"
 
 
 def _chaperone(journey: Journey, ctx: Context) -> str | None:
@@ -145,14 +145,23 @@ def _blood_pressure(journey: Journey, ctx: Context) -> str | None:
     rules, reading = ctx.policy.dosing, journey.observations.latest(ctx.at)
     if reading is None or ctx.at - reading.taken_at > timedelta(minutes=rules.vitals_max_age_minutes):
         return f"take vital signs within {rules.vitals_max_age_minutes} minutes before"
-    band = pre_dose(reading, rules)
-    if band == "P1":
-        return None
+    if worst := _stopped_today(journey, ctx):
+        return f"{worst}: no dose today; the prescriber must be told"
     decision = journey.dosing.predose
-    decided = decision is not None and decision.at >= reading.taken_at and decision.decision != "postpone"
-    if band == "P2":
-        return None if decided else "P2: rest and repeat, or the prescriber decides live"
-    return f"{band}: no dose today; the prescriber must be told"
+    if decision is not None and not _today(journey, ctx, decision.at):
+        decision = None
+    if decision is not None and decision.decision == "postpone":
+        return "the prescriber has postponed today's dose"
+    if pre_dose(reading, rules) == "P1" or (decision is not None and decision.at >= reading.taken_at):
+        return None
+    return "P2: rest and repeat, or the prescriber decides live"
+
+
+def _stopped_today(journey: Journey, ctx: Context) -> str | None:
+    """P3 or P4 on any reading of the day ends that day (domain.md §5.2): nobody measures again until it fits."""
+    zone = journey.patient.time_zone
+    today = (r for r in journey.observations.readings if same_local_day(r.taken_at, ctx.at, zone))
+    return max((band for r in today if (band := pre_dose(r, ctx.policy.dosing)) in {"P3", "P4"}), default=None)
 
 
 GATES: tuple[tuple[Code, Gate], ...] = (

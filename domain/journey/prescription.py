@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from domain.calendars import local_date
 from domain.codes import Code
@@ -43,6 +43,8 @@ class RxStatus(StrEnum):
 
 class Draft(Value):
     """What the prescriber wants dispensed. ``strength_mg`` per unit, ``quantity`` in units."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     strength_mg: float = Field(gt=0)
     quantity: int = Field(ge=1, le=200)
@@ -88,6 +90,11 @@ class Prescriptions(Value):
     def find(self, rx_id: UUID) -> Prescription | None:
         return next((rx for rx in self.all if rx.rx_id == rx_id), None)
 
+    @property
+    def issued(self) -> tuple[Prescription, ...]:
+        """Signed, and not known to have come to nothing at the pharmacy."""
+        return tuple(rx for rx in self.all if rx.status not in _NEVER_DISPENSED)
+
     def keyed(self, key: str) -> Prescription | None:
         return next((rx for rx in self.all if rx.key == key), None)
 
@@ -112,8 +119,12 @@ class Prescriptions(Value):
             and rx.sessions_left > 0
             and rx.beyond_use_on is not None
             and on <= rx.beyond_use_on
+            and (rx.expires_on is None or on <= rx.expires_on)
         )
         return min(found, key=lambda rx: (rx.beyond_use_on or date.max, rx.rx_id), default=None)
+
+
+_NEVER_DISPENSED = frozenset({RxStatus.DRAFTED, RxStatus.ERROR, RxStatus.NOT_FILLED})
 
 
 class Signature(Value):
@@ -277,17 +288,13 @@ def _draft(journey: Journey, command: DraftPrescription, ctx: Context) -> Decisi
     rules, draft, dosing = ctx.policy.prescription, command.draft, ctx.policy.dosing
     if ctx.policy.substance.schedule == "I":
         return refuse(Code.SCHEDULE_I, "no prescription can be issued for a Schedule I substance")
-    decision = journey.eligibility.active(ctx.at)
+    decision = journey.eligibility.active(ctx.at, ctx.now)
     if decision is None:
         return refuse(Code.NO_ACTIVE_ELIGIBILITY, "a prescription needs an active eligibility decision")
     if draft.refills > rules.refills:
         return refuse(Code.EPCS_REFILLS, f"this protocol allows {rules.refills} refills; write a new prescription")
-    first = not journey.prescriptions.all
-    limit = rules.first_batch_sessions_max if first else rules.follow_batch_sessions_max
-    if not first and follow_up.owed_before_batch(journey):
-        return refuse(Code.FOLLOWUP_DUE, "a new batch follows a medical follow-up")
-    if draft.sessions_authorised > limit:
-        return refuse(Code.BATCH_TOO_LARGE, f"at most {limit} sessions in this batch")
+    if problem := _batch_problem(journey, draft, ctx.policy):
+        return problem
     most = min(dosing.session_mg_max, decision.dose_ceiling_mg or dosing.session_mg_max)
     if draft.dose_mg > dosing.dose_mg_max or draft.max_mg_per_session > most:
         return refuse(Code.DOSE_LIMIT, f"at most {dosing.dose_mg_max:g} mg a dose and {most:g} mg a session")
@@ -296,6 +303,18 @@ def _draft(journey: Journey, command: DraftPrescription, ctx: Context) -> Decisi
     if draft.booster_mg > draft.dose_mg * dosing.booster_fraction_max:
         return refuse(Code.DOSE_LIMIT, f"a booster is at most {dosing.booster_fraction_max:.0%} of the dose")
     return accept(PrescriptionDrafted(rx_id=ctx.command_id, draft=draft, drafted_by=ctx.actor.subject))
+
+
+def _batch_problem(journey: Journey, draft: Draft, policy: Protocol) -> Decision | None:
+    """RX-5, judged at the draft and again at the signature: of two drafts, the second waits for a follow-up too."""
+    rules, issued = policy.prescription, journey.prescriptions.issued
+    if follow_up.owed_before_batch(journey):
+        return refuse(Code.FOLLOWUP_DUE, "a new batch follows a medical follow-up")
+    limit = rules.follow_batch_sessions_max if issued else rules.first_batch_sessions_max
+    left = policy.dosing.sessions_max - sum(rx.draft.sessions_authorised for rx in issued)
+    if draft.sessions_authorised > min(limit, left):
+        return refuse(Code.BATCH_TOO_LARGE, f"at most {max(0, min(limit, left))} sessions in this batch")
+    return None
 
 
 def _sign(journey: Journey, command: SignPrescription, ctx: Context) -> Decision:
@@ -311,8 +330,8 @@ def _sign(journey: Journey, command: SignPrescription, ctx: Context) -> Decision
         return refuse(Code.EPCS_TWO_FACTOR, "sign with two different factors (21 CFR 1311.115)")
     if command.signature.method == "embedded_simulated" and not ctx.simulated:
         return refuse(Code.EPCS_EMBEDDED_SIGNER, "the embedded signer works in simulated mode only (21 CFR 1311.100)")
-    pdmp = journey.prescriptions.pdmp_fresh(ctx.at, ctx.policy)
-    if pdmp is None:
+    pdmp = journey.prescriptions.pdmp_fresh(ctx.now, ctx.policy)
+    if pdmp is None or pdmp.at > ctx.at:
         hours = ctx.policy.prescription.pdmp_max_age_hours
         return refuse(Code.EPCS_PDMP, f"query the PDMP first; an answer is good for {hours} h")
     issued_on = local_date(ctx.now, prescriber.time_zone)
@@ -320,9 +339,11 @@ def _sign(journey: Journey, command: SignPrescription, ctx: Context) -> Decision
         return refuse(Code.EPCS_DATE, "a prescription is dated and signed on the day it is issued (21 CFR 1306.05)")
     if not _lawful(command, issued_on, ctx.policy):
         return refuse(Code.TELEMED_BASIS, "no legal basis is in force today; enter one, or evaluate in person")
-    decision = journey.eligibility.active(ctx.at)
+    decision = journey.eligibility.active(ctx.at, ctx.now)
     if decision is None:
         return refuse(Code.NO_ACTIVE_ELIGIBILITY, "a prescription needs an active eligibility decision")
+    if problem := _batch_problem(journey, rx.draft, ctx.policy):
+        return problem
     return accept(
         PrescriptionSigned(
             rx_id=rx.rx_id,
@@ -366,6 +387,8 @@ def _pharmacy(
         return anomaly
     match fact:
         case PharmacyStatusReceived(accepted=False):
+            if rx.status not in {*_ON_ITS_WAY, RxStatus.ACCEPTED}:
+                return anomaly  # drug that was dispensed does not vanish because of a late message
             return accept(PrescriptionTransmissionFailed(rx_id=rx.rx_id, code=fact.code))
         case PharmacyStatusReceived():
             return accept(PrescriptionAccepted(rx_id=rx.rx_id)) if rx.status in _ON_ITS_WAY else anomaly

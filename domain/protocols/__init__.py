@@ -72,7 +72,7 @@ class PrescriptionRules(Value):
     refills: int
     expires_months: int
     pdmp_max_age_hours: int
-    transmit_attempts_max: int
+    pdmp_review_prescribers_min: int
     telemedicine_bases: tuple[TelemedicineBasis, ...]
 
 

@@ -1,0 +1,1 @@
+"""Where Alliance touches the outside world: one module per system, and the ledger."""

@@ -1,0 +1,1 @@
+"""The embedded stack: PostgreSQL, Temporal, the outside world, supervised; and the demo that walks it."""

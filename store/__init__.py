@@ -1,0 +1,1 @@
+"""The only place that speaks SQL: event log, keys, projections, claims, migrations."""

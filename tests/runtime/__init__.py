@@ -1,0 +1,1 @@
+"""Settings, telemetry and the Temporal plugin: what every process stands on."""

@@ -1,0 +1,1 @@
+"""Facts about the stores, on a real PostgreSQL with real commits."""

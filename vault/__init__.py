@@ -1,0 +1,1 @@
+"""Sealing and proving: keys, ciphertext, canonical bytes, hash chains. No database."""

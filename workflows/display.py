@@ -1,0 +1,91 @@
+"""What an ops person reads in the Temporal UI: search attributes and a page of Markdown (architecture D15).
+
+Search attributes stand in clear and hold codes and dates only. The details are sealed like every payload, and still
+name no person: who may read the UI is not who may read the chart.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from domain import journey as rules
+from domain.envelope import JourneySummary, WorklistItem
+from domain.journey import Journey
+from domain.protocols import protocol
+
+STAGES = (
+    "referred",
+    "onboarding",
+    "intake",
+    "under_review",
+    "preparing",
+    "dosing_course",
+    "course_complete",
+)
+
+
+def words(code: str) -> str:
+    """``ACKNOWLEDGE_REFERRAL`` as people read it: Acknowledge referral."""
+    return code.replace("_", " ").capitalize()
+
+
+def details(journey: Journey) -> str:
+    """The journey on one page: where it is, who owes what next, what is being sent."""
+    summary, items = rules.project(journey)
+    zone = ZoneInfo(protocol(journey.policy_version).clocks.practice_time_zone)
+    parts = [_headline(summary, zone), _progress(journey, summary), _owed(items, zone), _sending(journey)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def one_line(journey: Journey) -> str:
+    """Stage and next action in one line, for the timer that waits for it."""
+    summary, _ = rules.project(journey)
+    action = f"{words(summary.next_action)} ({summary.next_action_by})" if summary.next_action else "nothing owed"
+    return f"{words(summary.stage)}: {action}"
+
+
+def _when(moment: datetime | None, zone: ZoneInfo) -> str:
+    return f"{moment.astimezone(zone):%a %Y-%m-%d %H:%M %Z}" if moment else "none"
+
+
+def _headline(summary: JourneySummary, zone: ZoneInfo) -> str:
+    alert = "\n\n**SAFETY CASE OPEN: a clinician must act now.**" if summary.safety_open else ""
+    hold = f"\n\n**On hold: {summary.hold}.** No dose until its owner lifts it." if summary.hold else ""
+    action = words(summary.next_action) if summary.next_action else "Nothing is owed"
+    late = " **(overdue)**" if summary.sla_state == "breached" else ""
+    return (
+        f"## {words(summary.stage)}{alert}{hold}\n\n"
+        f"| | |\n|---|---|\n"
+        f"| Next action | **{action}** |\n"
+        f"| By whom | {summary.next_action_by or 'nobody'} |\n"
+        f"| Due | {_when(summary.due_at, zone)}{late} |\n"
+        f"| Next session | {_when(summary.next_session_at, zone)} |\n"
+        f"| Protocol | {summary.policy_version} |\n"
+        f"| Version | {summary.version} |"
+    )
+
+
+def _progress(journey: Journey, summary: JourneySummary) -> str:
+    at = STAGES.index(summary.stage) if summary.stage in STAGES else -1
+    steps = " → ".join(f"**{words(s)}**" if i == at else words(s) for i, s in enumerate(STAGES))
+    most = protocol(journey.policy_version).dosing.sessions_max
+    return f"{steps}\n\nDoses taken: {journey.dosing.count} of at most {most}."
+
+
+def _owed(items: tuple[WorklistItem, ...], zone: ZoneInfo) -> str:
+    if not items:
+        return ""
+    rows = "\n".join(
+        f"| {words(i.code)} | {i.owner} | {_when(i.due_at, zone)} | {'overdue' if i.overdue else ''} |" for i in items
+    )
+    return f"### Owed by people\n\n| What | Who | By when | |\n|---|---|---|---|\n{rows}"
+
+
+def _sending(journey: Journey) -> str:
+    if not journey.outbox.owed:
+        return ""
+    rows = "\n".join(
+        f"| {words(effect.request.kind)} | {effect.lane.split('/')[0]} |" for effect in journey.outbox.owed
+    )
+    return f"### Owed to other systems\n\n| What | Lane |\n|---|---|\n{rows}"
