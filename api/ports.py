@@ -66,29 +66,29 @@ class Journeys(Protocol):
 class Log(Protocol):
     """``store.log.EventLog``, reading."""
 
-    async def read(self, journey_id: UUID, key: DataKey) -> list[EventRecord]: ...  # noqa: D102
+    async def read(self, journey_id: UUID, key: DataKey) -> list[EventRecord]: ...
 
-    async def read_raw(self, journey_id: UUID) -> list[StoredEvent]: ...  # noqa: D102
+    async def read_raw(self, journey_id: UUID) -> list[StoredEvent]: ...
 
-    async def head(self, journey_id: UUID) -> StreamHead: ...  # noqa: D102
+    async def head(self, journey_id: UUID) -> StreamHead: ...
 
-    async def receipt(self, journey_id: UUID, command_id: UUID, key: DataKey) -> AppendResult | None: ...  # noqa: D102
+    async def receipt(self, journey_id: UUID, command_id: UUID, key: DataKey) -> AppendResult | None: ...
 
 
 class Lists(Protocol):
     """``store.projections.Projections``, reading."""
 
-    async def summary(self, journey_id: UUID) -> JourneySummary | None: ...  # noqa: D102
+    async def summary(self, journey_id: UUID) -> JourneySummary | None: ...
 
-    async def summaries(self, *, stage: str | None = None, limit: int = 100) -> list[JourneySummary]: ...  # noqa: D102
+    async def summaries(self, *, stage: str | None = None, limit: int = 100) -> list[JourneySummary]: ...
 
-    async def worklist(self, owner: Role | None = None, limit: int = 100) -> list[JourneyItem]: ...  # noqa: D102
+    async def worklist(self, owner: Role | None = None, limit: int = 100) -> list[JourneyItem]: ...
 
 
 class Keys(KeySource, Protocol):
     """``store.keys.KeyStore``."""
 
-    async def open_journey(  # noqa: D102
+    async def open_journey(
         self, journey_id: UUID, subject: str, idempotency_key: UUID, request_digest: str
     ) -> OpenedJourney: ...
 
@@ -96,7 +96,7 @@ class Keys(KeySource, Protocol):
 class Pager(Protocol):
     """``activities.paging.Pager``."""
 
-    async def send(self, key: str, request: PageOnCall) -> EffectOutcome: ...  # noqa: D102
+    async def send(self, key: str, request: PageOnCall) -> EffectOutcome: ...
 
 
 Probe = Callable[[], Awaitable[object]]

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from cli import demo as demo_commands
+
 OK, FINDING, USAGE, UNAVAILABLE = 0, 1, 2, 3
 
 app = typer.Typer(
@@ -26,25 +28,35 @@ app.add_typer(db, name="db")
 
 def run(arguments: list[str]) -> int:
     """Run one command; its exit code. 0 ok, 1 a finding, 2 usage, 3 something needed is not there."""
-    from runtime.settings import SettingsError
-    from runtime.temporal import TemporalUnavailableError
-    from store.errors import StoreError
-    from vault.errors import VaultError
-
     try:
         return app(arguments, standalone_mode=False) or OK
     except typer.Exit as stop:
         return stop.exit_code
-    except (SettingsError, TemporalUnavailableError, StoreError, VaultError) as error:
-        print(f"alliance: {error}", file=sys.stderr)
-        return UNAVAILABLE
     except typer.Abort:
         return USAGE
     except Exception as error:
         if hasattr(error, "format_message"):  # click's own complaints about usage
             print(f"alliance: {error.format_message()}. See `alliance --help`.", file=sys.stderr)
             return USAGE
+        if isinstance(error, _expected()):
+            print(f"alliance: {error}", file=sys.stderr)
+            return UNAVAILABLE
         raise
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    """Failures whose message already says what to do. Looked up when one is at hand, so that --help stays quick."""
+    from runtime.settings import SettingsError
+    from runtime.temporal import TemporalUnavailableError
+    from stack.connection import NoStackError
+    from stack.postgres import PostgresError
+    from stack.processes import ChildError
+    from stack.temporal_server import TemporalServerError
+    from store.errors import StoreError
+    from vault.errors import VaultError
+
+    ours = (SettingsError, TemporalUnavailableError, StoreError, VaultError)
+    return (*ours, NoStackError, PostgresError, ChildError, TemporalServerError)
 
 
 async def _until_told(service: AbstractAsyncContextManager[Any]) -> None:
@@ -95,6 +107,11 @@ def api(
     settings = load_settings()
     start_telemetry(settings, "api")
     serve(settings, host=host, port=port)
+
+
+app.command()(demo_commands.demo)
+app.command()(demo_commands.up)
+app.command()(demo_commands.token)
 
 
 @db.command("migrate")

@@ -58,7 +58,6 @@ class Code(StrEnum):
     DOSE_CEILING = "DOSE_CEILING"
     DOSE_LIMIT = "DOSE_LIMIT"
     # closing
-    CLOSE = "CLOSE"
     OPEN_OBLIGATIONS = "OPEN_OBLIGATIONS"
     COURSE_INCOMPLETE = "COURSE_INCOMPLETE"
     # the ledgers; raised by the workflow, never by a rule

@@ -51,9 +51,9 @@ class Actor(Value):
 
     subject: ShortText
     role: Role
-    credential: str | None = Field(default=None, max_length=64)
+    credential: ShortText | None = None
     authenticated_at: Instant | None = None
-    methods: tuple[str, ...] = ()
+    methods: tuple[ShortText, ...] = ()
 
 
 SYSTEM = Actor(subject="alliance", role=Role.SYSTEM)

@@ -25,8 +25,20 @@ def _to_utc(moment: datetime) -> datetime:
 Instant: TypeAlias = Annotated[AwareDatetime, AfterValidator(_to_utc)]
 """A moment, always with a zone, kept in UTC."""
 
-ShortText: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
-LongText: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=8000, strip_whitespace=True)]
+
+def _storable(text: str) -> str:
+    """Refuse what no database and no canonical JSON can hold: it would stall an append for ever."""
+    if "\x00" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise ValueError("text may not hold NUL or half a surrogate pair")
+    return text
+
+
+ShortText: TypeAlias = Annotated[
+    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), AfterValidator(_storable)
+]
+LongText: TypeAlias = Annotated[
+    str, StringConstraints(min_length=1, max_length=8000, strip_whitespace=True), AfterValidator(_storable)
+]
 StateCode: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 """A US state, as its two-letter USPS code."""
 

@@ -26,6 +26,7 @@ from temporalio.service import RPCError
 from outside import ehr, identity
 from runtime.names import EFFECTS, ESCALATIONS, JOURNEYS, SEARCH_ATTRIBUTE_KINDS
 from runtime.settings import PREFIX
+from stack.connection import CONNECTION_FILE
 from stack.people import cast
 from stack.postgres import PostgresServer
 from stack.processes import Supervisor, free_ports
@@ -230,6 +231,3 @@ class EmbeddedStack:
         content = json.dumps({"env": self.env, "ports": self.ports}, indent=1)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(content)
-
-
-CONNECTION_FILE = "connection.json"

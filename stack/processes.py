@@ -251,6 +251,15 @@ def free_ports(count: int) -> tuple[int, ...]:
             each.close()
 
 
+def port_is_free(port: int) -> bool:
+    """Whether nobody listens on this loopback TCP port now."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
 async def _until(probe: Probe) -> None:
     while not await probe():  # noqa: ASYNC110 another process sets no event of ours
         await asyncio.sleep(_POLL_SECONDS)

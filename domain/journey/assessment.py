@@ -21,7 +21,18 @@ from domain.instruments import (
     score,
     suicidality_flag,
 )
-from domain.journey.messages import CLINICIANS, Command, Context, Decision, Event, Obligation, Stamp, accept, refuse
+from domain.journey.messages import (
+    CLINICIANS,
+    Command,
+    Context,
+    Decision,
+    Event,
+    Obligation,
+    Stamp,
+    accept,
+    is_newest,
+    refuse,
+)
 from domain.protocols import Protocol
 from domain.values import Instant, ShortText, Value
 
@@ -123,7 +134,7 @@ def evolve(journey: Journey, event: Events, stamp: Stamp) -> Journey:
         case QuestionnaireSubmitted() | ItemFlagRaised():
             return journey
         case GateFormSubmitted(phq9_item9=item9):
-            change: dict[str, object] = {"item9": item9, "item9_at": stamp.occurred_at}
+            change: dict[str, object] = _newest(here, "item9", item9, stamp)
         case ScoreComputed(score=result, therapist=therapist):
             change = {"answered": tuple(sorted({*here.answered, result.instrument}))}
             if result.total is not None:
@@ -131,12 +142,18 @@ def evolve(journey: Journey, event: Events, stamp: Stamp) -> Journey:
                 series = (*here.series.get(result.instrument, ()), point)[-POINTS_KEPT:]
                 change["series"] = {**here.series, result.instrument: series}
             if result.instrument == ITEM9_INSTRUMENT:
-                change |= {"item9": _item9(result), "item9_at": stamp.occurred_at}
+                change |= _newest(here, "item9", _item9(result), stamp)
             if result.tier is not None:
-                change |= {"tier": result.tier, "tier_at": stamp.occurred_at}
+                change |= _newest(here, "tier", result.tier, stamp)
         case _:
             assert_never(event)
     return journey.model_copy(update={"assessments": here.model_copy(update=change)})
+
+
+def _newest(here: Assessments, name: Literal["item9", "tier"], answer: object, stamp: Stamp) -> dict[str, object]:
+    """Take this answer, unless a later one is known: a form entered late must not cover what was said after it."""
+    known_at = here.item9_at if name == "item9" else here.tier_at
+    return {name: answer, f"{name}_at": stamp.occurred_at} if is_newest(known_at, stamp) else {}
 
 
 def _item9(result: Score) -> int | None:

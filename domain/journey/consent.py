@@ -8,7 +8,18 @@ from pydantic import Field
 
 from domain.codes import Code
 from domain.envelope import Role
-from domain.journey.messages import Command, Context, Decision, Event, Obligation, Stamp, Task, accept, refuse
+from domain.journey.messages import (
+    Command,
+    Context,
+    Decision,
+    Event,
+    Obligation,
+    Stamp,
+    Task,
+    accept,
+    is_newest,
+    refuse,
+)
 from domain.journey.stages import Stage
 from domain.protocols import Protocol
 from domain.values import Instant, ShortText, Value
@@ -75,10 +86,14 @@ def decide(journey: Journey, command: Commands, ctx: Context) -> Decision:
                 )
             if command.version < least:
                 return refuse(Code.CONSENT_OUTDATED, f"show and sign version {least} or newer of this consent")
+            if _before_a_revocation(journey, ctx):
+                return refuse(Code.CONSENT, "a consent was revoked after this was signed; ask again and sign now")
             return accept(ConsentSigned(scope=command.scope, version=command.version, meaning=command.meaning))
         case ReaffirmConsents():
             if not signed:
                 return refuse(Code.CONSENT, "there is no signed consent to re-affirm")
+            if _before_a_revocation(journey, ctx):
+                return refuse(Code.CONSENT, "a consent was revoked after that; ask again and re-affirm now")
             return accept(ConsentsReaffirmed(scopes=tuple(sorted(signed))))
         case RevokeConsent():
             if command.scope not in signed:
@@ -86,6 +101,12 @@ def decide(journey: Journey, command: Commands, ctx: Context) -> Decision:
             return accept(ConsentRevoked(scope=command.scope))
         case _:
             assert_never(command)
+
+
+def _before_a_revocation(journey: Journey, ctx: Context) -> bool:
+    """A signature that arrives late must not undo a revocation that came after it."""
+    lapsed_at = journey.consents.lapsed_at
+    return lapsed_at is not None and ctx.at < lapsed_at
 
 
 def evolve(journey: Journey, event: Events, stamp: Stamp) -> Journey:
@@ -97,7 +118,9 @@ def evolve(journey: Journey, event: Events, stamp: Stamp) -> Journey:
         case ConsentsReaffirmed():
             for scope in event.scopes:
                 if scope in signed:
-                    signed[scope] = signed[scope].model_copy(update={"reaffirmed_at": stamp.occurred_at})
+                    known_at = signed[scope].reaffirmed_at
+                    at = stamp.occurred_at if is_newest(known_at, stamp) else known_at
+                    signed[scope] = signed[scope].model_copy(update={"reaffirmed_at": at})
         case ConsentRevoked():
             signed.pop(event.scope, None)
             lapsed_at = stamp.recorded_at

@@ -77,10 +77,12 @@ def _left_open(journey: Journey) -> list[str]:
         left.append("the open safety case")
     if journey.holds.open:
         left.append("open holds")
-    if any(rx.signed_at is not None and rx.sessions_left > 0 for rx in journey.prescriptions.all):
+    if any(rx.sessions_left > 0 for rx in journey.prescriptions.issued):
         left.append("drug at home that was not counted")
     if any(s.status is SessionStatus.SCHEDULED for s in journey.sessions.all):
         left.append("booked sessions")
+    if journey.outbox.rejected:
+        left.append("what an outside system rejected")
     return left
 
 

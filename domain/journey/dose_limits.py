@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from domain.calendars import same_local_day
 from domain.codes import Code
+from domain.journey import consent
 from domain.journey.messages import Context
 from domain.journey.vital_bands import during_dose
 
@@ -48,6 +49,10 @@ def _booster_problem(journey: Journey, record: DosingRecord, mg: float, ctx: Con
         return Code.DOSE_CEILING, "a booster follows a dose"
     if journey.holds.open:
         return Code.DOSE_CEILING, "no booster under a hold"
+    if consent.missing(journey, ctx.policy):
+        return Code.CONSENT, "a consent was revoked; nothing more is given"
+    if journey.eligibility.active(ctx.at, ctx.now) is None:
+        return Code.NO_ACTIVE_ELIGIBILITY, "no eligibility decision is in force; nothing more is given"
     if rx is None or record.booster_revoked or rx.draft.booster_mg <= 0:
         return Code.DOSE_CEILING, "no booster is authorised in this session"
     if any(line.is_booster for line in record.lines) or mg > rx.draft.booster_mg:
@@ -60,6 +65,10 @@ def _booster_problem(journey: Journey, record: DosingRecord, mg: float, ctx: Con
         return Code.DOSE_CEILING, "take vital signs first; a booster needs a fresh D1 reading"
     if during_dose(reading, rules) != "D1":
         return Code.DOSE_CEILING, "a booster needs a D1 reading"
+    # A D2 may come down and be followed by a booster; a D3 ends the matter for this session (domain.md §5.2).
+    since = (r for r in journey.observations.readings if r.taken_at >= record.started_at)
+    if any(during_dose(r, rules) in {"D3", "D4"} for r in since):
+        return Code.DOSE_CEILING, "no booster after a D3 reading in the same session"
     return None
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from domain.calendars import local_date
+from domain.calendars import local_date, same_local_day
 from domain.codes import Code
 from domain.envelope import Role
 from domain.journey.dose_limits import dose_problem
@@ -27,6 +27,7 @@ from domain.journey.messages import (
     Stamp,
     Task,
     accept,
+    is_newest,
     refuse,
 )
 from domain.journey.observations import Reading
@@ -250,6 +251,8 @@ def decide(journey: Journey, command: Commands, ctx: Context) -> Decision:
         case AttestPredose():
             return accept(PredoseAttested(**dict(command)))
         case DecidePredoseVitals():
+            if command.decision == "proceed_reduced" and command.dose_fraction_max >= 1:
+                return refuse(Code.DOSE_CEILING, "say how much of the dose: dose_fraction_max below 1")
             return accept(PredoseVitalsDecided(**dict(command)))
         case StartDosing():
             return _start(journey, command, ctx)
@@ -268,6 +271,8 @@ def _start(journey: Journey, command: StartDosing, ctx: Context) -> Decision:
         return session
     if journey.dosing.running(command.session_id):
         return refuse(Code.ALREADY_DONE, "this dosing session has started")
+    if problem := _not_today(journey, ctx):
+        return problem
     evaluated, blocked = _gates(journey, command.session_id, ctx)
     if blocked is not None:
         return blocked
@@ -276,6 +281,13 @@ def _start(journey: Journey, command: StartDosing, ctx: Context) -> Decision:
     assert rx is not None  # NO_DOSES passed
     assert baseline is not None  # BP_GATE passed
     return accept(evaluated, DosingStarted(session_id=command.session_id, rx_id=rx.rx_id, baseline=baseline))
+
+
+def _not_today(journey: Journey, ctx: Context) -> Decision | None:
+    """The gates look at one day; a date in the past must not choose a better one."""
+    if same_local_day(ctx.at, ctx.now, journey.patient.time_zone):
+        return None
+    return refuse(Code.WRONG_STAGE, "a dose is recorded on its own day; tell the prescriber about an older one")
 
 
 def _gates(journey: Journey, session_id: UUID, ctx: Context) -> tuple[GatesEvaluated, Decision | None]:
@@ -311,6 +323,10 @@ def _during(
 
 
 def _dose(journey: Journey, record: DosingRecord, command: RecordDose, ctx: Context) -> Decision:
+    if not_today := _not_today(journey, ctx):
+        return not_today
+    if ctx.at < record.started_at:
+        return refuse(Code.WRONG_STAGE, "a dose follows the start of its session; correct occurred_at")
     if not command.is_booster:
         _, blocked = _gates(journey, record.session_id, ctx)
         if blocked is not None:
@@ -324,7 +340,8 @@ def _release(journey: Journey, record: DosingRecord, command: ReleasePatient, ct
     rules = ctx.policy.dosing.release
     last = max((line.at for line in record.lines), default=record.started_at)
     minutes = int((ctx.at - last) / timedelta(minutes=1))
-    unmet = may_go_home(journey.observations.latest(ctx.at), record.baseline, ctx.at, rules)
+    # The newest reading counts, also one after ``at``: who was measured then had not gone home yet.
+    unmet = may_go_home(journey.observations.latest(ctx.now), record.baseline, ctx.at, rules)
     if minutes < rules.minutes_min:
         unmet.append(f"{rules.minutes_min} minutes since the last dose")
     for met, name in (
@@ -357,6 +374,8 @@ def evolve(journey: Journey, event: Events, stamp: Stamp) -> Journey:
         case PredoseAttested() | GatesEvaluated() | ReleaseCriteriaEvaluated():
             return journey
         case PredoseVitalsDecided(decision=decision, dose_fraction_max=fraction):
+            if here.predose is not None and not is_newest(here.predose.at, stamp):
+                return journey
             predose = PredoseDecision(at=at, decision=decision, dose_fraction_max=fraction)
             return journey.model_copy(update={"dosing": here.model_copy(update={"predose": predose})})
         case DosingStarted(session_id=session_id, rx_id=rx_id, baseline=baseline):

@@ -77,6 +77,11 @@ class Stamp:
     role: Role
 
 
+def is_newest(known_at: datetime | None, stamp: Stamp) -> bool:
+    """Whether what this event says happened no earlier than what is known: late entries never hide newer facts."""
+    return known_at is None or stamp.occurred_at >= known_at
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a decision may look at besides the state: who asks, when it happened, when it is now, under which rules."""

@@ -14,7 +14,8 @@ from uuid import UUID
 from pydantic import Field
 
 from domain.envelope import Role
-from domain.journey.messages import CLINICIANS, Command, Context, Decision, Event, Obligation, Stamp, accept
+from domain.journey.holds import HoldKind, HoldPlaced
+from domain.journey.messages import CLINICIANS, Command, Context, Decision, Event, Obligation, Stamp, accept, is_newest
 from domain.protocols import Protocol
 from domain.values import Instant, Value
 
@@ -58,7 +59,9 @@ class Observations(Value):
 
     def latest(self, at: datetime) -> Reading | None:
         """The last reading taken no later than ``at``."""
-        return max((r for r in self.readings if r.taken_at <= at), key=lambda r: r.taken_at, default=None)
+        # Of two at the same moment the one entered last counts.
+        known = (r for r in reversed(self.readings) if r.taken_at <= at)
+        return max(known, key=lambda r: r.taken_at, default=None)
 
     def within(self, start: datetime, length: timedelta) -> tuple[Reading, ...]:
         """Readings taken in the window that ends ``length`` after ``start``, in order."""
@@ -112,7 +115,7 @@ Commands: TypeAlias = RecordVitals | RecordMeasurements | RecordPregnancyTest
 Events: TypeAlias = VitalsRecorded | MeasurementsRecorded | PregnancyTestRecorded
 
 
-def decide(_journey: Journey, command: Commands, _ctx: Context) -> Decision:
+def decide(journey: Journey, command: Commands, _ctx: Context) -> Decision:
     """A measurement is a fact about a body: it is always recorded. What follows from it is for gates and people."""
     match command:
         case RecordVitals():
@@ -120,7 +123,11 @@ def decide(_journey: Journey, command: Commands, _ctx: Context) -> Decision:
         case RecordMeasurements():
             return accept(MeasurementsRecorded(**dict(command)))
         case RecordPregnancyTest():
-            return accept(PregnancyTestRecorded(**dict(command)))
+            recorded = PregnancyTestRecorded(**dict(command))
+            if command.result == "negative" or journey.holds.has(HoldKind.MEDICAL):
+                return accept(recorded)
+            # domain.md §5.7: the prescriber looks at it, and nobody tests again until it fits.
+            return accept(recorded, HoldPlaced(hold=HoldKind.MEDICAL, reason="pregnancy test positive"))
         case _:
             assert_never(command)
 
@@ -133,8 +140,10 @@ def evolve(journey: Journey, event: Events, stamp: Stamp) -> Journey:
             change = {"readings": (*here.readings, Reading(taken_at=at, **dict(event)))[-READINGS_KEPT:]}
         case MeasurementsRecorded():
             change = {"weight_kg": event.weight_kg, "height_cm": event.height_cm, "measured_at": at}
+            change = change if is_newest(here.measured_at, stamp) else {}
         case PregnancyTestRecorded():
             change = {"pregnancy_test": event.result, "pregnancy_test_at": at}
+            change = change if is_newest(here.pregnancy_test_at, stamp) else {}
         case _:
             assert_never(event)
     return journey.model_copy(update={"observations": here.model_copy(update=change)})

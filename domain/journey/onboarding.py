@@ -20,6 +20,7 @@ from domain.journey.messages import (
     Stamp,
     Task,
     accept,
+    is_newest,
     refuse,
 )
 from domain.journey.stages import Stage
@@ -181,7 +182,7 @@ def decide(journey: Journey, command: Commands, ctx: Context) -> Decision:
         case ActivatePortal():
             if journey.stage is Stage.REFERRED:
                 return refuse(Code.WRONG_STAGE, "the portal opens once the referral is accepted")
-            if journey.patient.subject is not None:
+            if journey.onboarding.portal_active_at is not None:
                 return refuse(Code.ALREADY_DONE, "the portal is active already")
             return accept(PortalActivated(subject=ctx.actor.subject))
         case VerifyIdentity():
@@ -197,6 +198,8 @@ def decide(journey: Journey, command: Commands, ctx: Context) -> Decision:
         case ConfirmChaperonePresent():
             if journey.onboarding.chaperone is None:
                 return refuse(Code.CHAPERONE, "no chaperone is verified; verify one first")
+            if ctx.at < journey.onboarding.chaperone.verified_at:
+                return refuse(Code.CHAPERONE, "this chaperone was verified after that; confirm that they are here now")
             return accept(ChaperonePresent())
         case ChoosePharmacy():
             return accept(PharmacyChosen(pharmacy=command.pharmacy))
@@ -216,13 +219,17 @@ def evolve(journey: Journey, event: Events, stamp: Stamp) -> Journey:
         case IdentityVerified():
             change = {"identity_verified_at": at}
         case LocationAttested(state=state):
-            change = {"location": Location(state=state, attested_at=at)}
+            known = journey.onboarding.location
+            here = Location(state=state, attested_at=at)
+            change = {"location": here if known is None or is_newest(known.attested_at, stamp) else known}
         case EmergencyContactRecorded():
             change = {"emergency_contact_at": at}
         case ChaperoneVerified():
             change = {"chaperone": Chaperone(verified_at=at)}
         case ChaperonePresent():
-            change = {"chaperone": chaperone and chaperone.model_copy(update={"present_at": at})}
+            if chaperone is not None and is_newest(chaperone.present_at, stamp):
+                chaperone = chaperone.model_copy(update={"present_at": at})
+            change = {"chaperone": chaperone}
         case PharmacyChosen(pharmacy=pharmacy):
             change = {"pharmacy": pharmacy}
         case HealthHistoryRecorded(could_become_pregnant=possible):

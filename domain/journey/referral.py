@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import date
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, assert_never
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
-from domain.calendars import local_date
+from domain.calendars import local_date, zone_of
 from domain.codes import Code
 from domain.effects import Address, PersonName
 from domain.envelope import Role
@@ -34,6 +33,15 @@ if TYPE_CHECKING:
     from domain.journey.state import Journey, NotOpened
 
 
+def _known_zone(name: str) -> str:
+    zone_of(name)
+    return name
+
+
+ZoneName: TypeAlias = Annotated[ShortText, AfterValidator(_known_zone)]
+"""An IANA zone, checked where it enters: a decision must never meet one that does not exist."""
+
+
 class Patient(Value):
     """The person. ``subject`` is the identity provider's opaque id once the portal is active."""
 
@@ -43,14 +51,8 @@ class Patient(Value):
     email: ShortText
     phone: ShortText
     address: Address
-    time_zone: ShortText
+    time_zone: ZoneName
     subject: ShortText | None = None
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known_zone(cls, name: str) -> str:
-        ZoneInfo(name)
-        return name
 
 
 class Therapist(Value):
@@ -65,7 +67,7 @@ class Prescriber(Value):
     npi: str = Field(pattern=r"^[0-9]{10}$")
     dea: str = Field(pattern=r"^[A-Z]{2}[0-9]{7}$")
     licence_states: tuple[StateCode, ...] = Field(min_length=1)
-    time_zone: ShortText
+    time_zone: ZoneName
 
 
 class CareTeam(Value):

@@ -13,7 +13,7 @@ from uuid import UUID
 from domain.codes import Code
 from domain.effects import resource_id
 from domain.envelope import Role, Sensitivity
-from domain.instruments import InvalidAnswersError, Tier, UnknownInstrumentError, needs_page, score
+from domain.instruments import InvalidAnswersError, Score, Tier, UnknownInstrumentError, needs_page, score
 from domain.journey.assessment import SubmitGateForm, SubmitQuestionnaire
 from domain.journey.holds import HoldKind, HoldPlaced
 from domain.journey.messages import (
@@ -101,13 +101,22 @@ def urgent_tier(command: Command) -> Tier | None:
         case SubmitGateForm(phq9_item9=item9):
             return Tier.HIGH if item9 >= ITEM9_HIGH else None
         case SubmitQuestionnaire():
-            try:
-                result = score(command.instrument, command.answers)
-            except (InvalidAnswersError, UnknownInstrumentError):
-                return None
-            return (result.tier or Tier.HIGH) if needs_page(result) else None
+            result = _scored(command)
+            return (result.tier or Tier.HIGH) if result is not None and needs_page(result) else None
         case _:
             return None
+
+
+def _scored(command: SubmitQuestionnaire) -> Score | None:
+    try:
+        return score(command.instrument, command.answers)
+    except (InvalidAnswersError, UnknownInstrumentError):
+        return None
+
+
+def _needs_review(command: Command) -> bool:
+    result = _scored(command) if isinstance(command, SubmitQuestionnaire) else None
+    return result is not None and result.tier is not None and result.tier >= Tier.MODERATE
 
 
 def case_of(command_id: UUID) -> UUID:
@@ -116,8 +125,13 @@ def case_of(command_id: UUID) -> UUID:
 
 
 def open_case(journey: Journey, command: Command, ctx: Context) -> tuple[Event, ...]:
-    """What an urgent command adds to its own events: the case, and the hold that every later decision sees."""
+    """What an urgent command adds to its own events: the case, and the hold that every later decision sees.
+
+    A moderate tier wakes nobody, but holds dosing until the prescriber has reviewed it (domain.md §5.1).
+    """
     tier = urgent_tier(command)
+    if tier is None and _needs_review(command) and not journey.holds.has(HoldKind.SAFETY):
+        return (HoldPlaced(hold=HoldKind.SAFETY, reason="C-SSRS moderate: for the prescriber to review"),)
     if tier is None or journey.safety.open_case is not None:
         return ()
     sources: dict[type[Command], Literal["questionnaire", "gate_form", "report"]] = {

@@ -66,6 +66,17 @@ async def test_a_failing_migration_leaves_nothing(empty: Database, folder: Path)
     assert ["0009_broken.sql"] == await migrate(empty.owner, "keys", folder)
 
 
+async def test_a_migration_and_its_note_are_one(empty: Database, folder: Path) -> None:
+    """A file whose note cannot be written is not applied either: it would be applied twice."""
+    (folder / "keys" / "0009_forgetful.sql").write_text(
+        "CREATE TABLE half (); DROP TABLE applied_migrations;", encoding="utf-8"
+    )
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        await migrate(empty.owner, "keys", folder)
+    async with empty.connect(empty.owner) as owner:
+        assert (None,) == await (await owner.execute("SELECT to_regclass('half')")).fetchone()
+
+
 async def test_an_unreachable_database_is_said_so(tmp_path: Path) -> None:
     """A wrong DSN is an outage with its database's name, not a driver's trace."""
     with pytest.raises(StoreUnavailableError, match="log database cannot be reached"):

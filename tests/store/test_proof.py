@@ -83,6 +83,29 @@ async def test_the_runtime_role_can_only_append(
             await app.execute(statement.encode())
 
 
+async def test_the_runtime_role_holds_these_rights_and_no_others(log_database: Database) -> None:
+    """What the runtime role may do is this list: a right added by a migration must be added here."""
+    tables = (
+        "SELECT table_name || ' ' || string_agg(privilege_type, ' ' ORDER BY privilege_type) "
+        "FROM information_schema.role_table_grants WHERE grantee = 'alliance_app' GROUP BY table_name ORDER BY 1"
+    )
+    functions = (
+        "SELECT proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace "
+        "AND has_function_privilege('alliance_app', oid, 'EXECUTE') ORDER BY 1"
+    )
+    async with log_database.connect(log_database.superuser) as superuser:
+        on_tables = [row[0] for row in await (await superuser.execute(tables)).fetchall()]
+        on_functions = [row[0] for row in await (await superuser.execute(functions)).fetchall()]
+
+    assert [
+        "effect_claims INSERT SELECT",
+        "events SELECT",
+        "journey_summaries SELECT",
+        "worklist_items SELECT",
+    ] == on_tables
+    assert ["append_events", "find_command"] == on_functions
+
+
 @pytest.mark.parametrize("statement", CHANGES)
 async def test_not_even_the_owner_changes_an_event(
     stored: list[StoredEvent], log_database: Database, log: EventLog, statement: str

@@ -1,0 +1,120 @@
+"""The API as a process: opens the real stores, Temporal, pager and identity provider, and serves until told to stop."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import structlog
+import uvicorn
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client
+
+from activities.paging import Pager
+from api.app import create_app
+from api.auth import TokenVerifier
+from api.inbox import Inbox
+from api.ports import Ports
+from api.temporal import TemporalJourneys
+from runtime.http import http_client
+from runtime.settings import Settings
+from runtime.temporal import connect
+from store.keys import KeyStore
+from store.log import EventLog
+from store.pool import Pool, fetch_one, open_pool
+from store.projections import Projections
+from vault.kek import LocalFileKek
+
+log = structlog.get_logger(__name__)
+
+NEEDED: Final = (
+    "log_database_url",
+    "keys_database_url",
+    "kek_file",
+    "oidc_issuer",
+    "oidc_audience",
+    "pager_url",
+    "pharmacy_webhook_secret",
+)
+"""The settings without which this process does not start."""
+
+DRAIN_SECONDS: Final = 30
+_PAGER_TIMEOUT_SECONDS: Final = 5.0
+_ISSUER_TIMEOUT_SECONDS: Final = 5.0
+
+
+@asynccontextmanager
+async def open_ports(settings: Settings, inbox_folder: Path) -> AsyncIterator[Ports]:
+    """Open everything that a request may reach.
+
+    Raises:
+        SettingsError, KekFileError, StoreUnavailableError, TemporalUnavailableError, ProblemError: something is
+            missing or does not answer; each message says what to do.
+
+    """
+    settings.check(*NEEDED)
+    async with AsyncExitStack() as stack:
+        log_pool = await _pool(stack, settings.need("log_database_url"))
+        keys_pool = await _pool(stack, settings.need("keys_database_url"))
+        keys = KeyStore(keys_pool, LocalFileKek.open(Path(settings.need("kek_file"))))
+        client = await connect(settings, keys)
+        issuer = settings.need("oidc_issuer")
+        tokens = TokenVerifier(
+            issuer,
+            settings.need("oidc_audience"),
+            await stack.enter_async_context(http_client(issuer, timeout_seconds=_ISSUER_TIMEOUT_SECONDS)),
+        )
+        await tokens.start()
+        pager = await stack.enter_async_context(
+            http_client(settings.need("pager_url"), timeout_seconds=_PAGER_TIMEOUT_SECONDS)
+        )
+        yield Ports(
+            settings=settings,
+            tokens=tokens,
+            journeys=TemporalJourneys(client, settings.command_timeout_seconds),
+            log=EventLog(log_pool),
+            lists=Projections(log_pool),
+            keys=keys,
+            pager=Pager(pager),
+            inbox=Inbox(inbox_folder, await keys.system_key()),
+            probes={
+                "log_database": partial(fetch_one, log_pool, "SELECT 1"),
+                "keys_database": partial(fetch_one, keys_pool, "SELECT 1"),
+                "temporal": partial(_describe_namespace, client),
+            },
+        )
+
+
+async def _pool(stack: AsyncExitStack, dsn: str) -> Pool:
+    pool = await open_pool(dsn, application_name="alliance-api")
+    stack.push_async_callback(pool.close)
+    return pool
+
+
+async def _describe_namespace(client: Client) -> object:
+    request = DescribeNamespaceRequest(namespace=client.namespace)
+    return await client.workflow_service.describe_namespace(request, timeout=timedelta(seconds=2))
+
+
+def serve(settings: Settings, host: str, port: int, inbox_folder: Path) -> None:
+    """Serve until SIGINT or SIGTERM, then let running requests end. Call ``start_telemetry`` first.
+
+    ``inbox_folder`` must be on a disk that survives a restart: it holds safety submissions that wait for Temporal.
+    """
+    app = create_app(settings, partial(open_ports, settings, inbox_folder))
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        access_log=False,  # it would write URLs
+        log_config=None,
+        server_header=False,
+        date_header=True,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        lifespan="on",
+    )
+    uvicorn.Server(config).run()

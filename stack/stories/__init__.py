@@ -1,0 +1,1 @@
+"""Worked cases as stories: told through the API, as each role with its own token, on their own dates."""
