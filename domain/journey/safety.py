@@ -22,6 +22,7 @@ from domain.journey.messages import (
     Context,
     Decision,
     Event,
+    Fact,
     Obligation,
     Stamp,
     Task,
@@ -29,7 +30,7 @@ from domain.journey.messages import (
     refuse,
 )
 from domain.protocols import Protocol
-from domain.values import Instant, LongText, Value
+from domain.values import Instant, LongText, ShortText, Value
 
 if TYPE_CHECKING:
     from domain.journey.state import Journey
@@ -42,6 +43,7 @@ class SafetyCase(Value):
     case_id: UUID
     opened_at: Instant
     tier: Tier
+    paged_at: Instant | None = None
     answered_at: Instant | None = None
 
 
@@ -57,6 +59,13 @@ class ReportSafetyConcern(Command, name="report_safety_concern", by={Role.PATIEN
 
 class AnswerPage(Command, name="answer_page", by=CLINICIANS):
     """Say that a clinician has this case in hand."""
+
+
+class PagerReported(Fact, name="on_call_paged"):
+    """The pager has taken a page for this case."""
+
+    case_id: UUID
+    page_id: ShortText
 
 
 class CloseSafetyCase(Command, name="close_safety_case", by=CLINICIANS):
@@ -78,6 +87,11 @@ class SafetyConcernAdded(Event, type="safety_concern_added.v1", sensitivity=Sens
     concern: LongText
 
 
+class OnCallPaged(Event, type="on_call_paged.v1"):
+    case_id: UUID
+    page_id: ShortText
+
+
 class PageAnswered(Event, type="page_answered.v1"):
     case_id: UUID
 
@@ -89,8 +103,8 @@ class SafetyCaseClosed(Event, type="safety_case_closed.v1", sensitivity=Sensitiv
     plan: LongText
 
 
-Commands: TypeAlias = ReportSafetyConcern | AnswerPage | CloseSafetyCase
-Events: TypeAlias = SafetyCaseOpened | SafetyConcernAdded | PageAnswered | SafetyCaseClosed
+Commands: TypeAlias = ReportSafetyConcern | AnswerPage | CloseSafetyCase | PagerReported
+Events: TypeAlias = SafetyCaseOpened | SafetyConcernAdded | OnCallPaged | PageAnswered | SafetyCaseClosed
 
 
 def urgent_tier(command: Command) -> Tier | None:
@@ -160,6 +174,8 @@ def decide(journey: Journey, command: Commands, ctx: Context) -> Decision:
             return accept(
                 SafetyCaseClosed(case_id=case.case_id, tier=command.tier, reason=command.reason, plan=command.plan)
             )
+        case PagerReported(case_id=case_id, page_id=page_id):
+            return accept(OnCallPaged(case_id=case_id, page_id=page_id))
         case _:
             assert_never(command)
 
@@ -171,6 +187,8 @@ def evolve(journey: Journey, event: Events, stamp: Stamp) -> Journey:
             case = SafetyCase(case_id=event.case_id, opened_at=stamp.recorded_at, tier=event.tier)
         case SafetyConcernAdded():
             pass
+        case OnCallPaged():
+            case = case and case.model_copy(update={"paged_at": case.paged_at or stamp.occurred_at})
         case PageAnswered():
             case = case and case.model_copy(update={"answered_at": stamp.occurred_at})
         case SafetyCaseClosed():
