@@ -1,10 +1,10 @@
-"""Puts the API together. What it reaches is handed in, opened when it starts and closed when it stops."""
+"""Puts the API together. What it reaches is handed in, so tests can hand in something else."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib import metadata
 
@@ -19,9 +19,6 @@ from api.ports import Ports
 from api.problems import install_problems
 from api.requests import Requests
 from api.urgent import keep_delivering
-from runtime.settings import Settings
-
-OpenPorts = Callable[[], AbstractAsyncContextManager[Ports]]
 
 DESCRIPTION = (
     "Orchestrates ketamine-assisted psychotherapy, one durable journey per patient. Writes need an `Idempotency-Key`; "
@@ -29,18 +26,16 @@ DESCRIPTION = (
 )
 
 
-def create_app(settings: Settings, open_ports: OpenPorts) -> FastAPI:
-    """Make the application. ``open_ports`` is entered at its start and left at its stop."""
+def create_app(ports: Ports) -> FastAPI:
+    """Make the application over what it may reach; the caller opens that before and closes it after."""
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_ports() as ports:
-            app.state.ports = ports
-            delivering = asyncio.create_task(keep_delivering(ports))
-            yield
-            delivering.cancel()
-            with suppress(asyncio.CancelledError):
-                await delivering
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        delivering = asyncio.create_task(keep_delivering(ports))
+        yield
+        delivering.cancel()
+        with suppress(asyncio.CancelledError):
+            await delivering
 
     app = FastAPI(
         title="Alliance",
@@ -50,9 +45,10 @@ def create_app(settings: Settings, open_ports: OpenPorts) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
+    app.state.ports = ports
     app.state.registry = CollectorRegistry()
     app.add_middleware(Requests, registry=app.state.registry)
-    app.add_middleware(CodecCors, origins=settings.codec_allowed_origins)
+    app.add_middleware(CodecCors, origins=ports.settings.codec_allowed_origins)
     install_problems(app)
     app.include_router(command_routes())
     for part in (reads, webhooks, codec, operations):

@@ -34,6 +34,16 @@ _KEYS_MAX_AGE_SECONDS: Final = 3600.0
 _RSA_BITS_MIN: Final = 2048
 
 
+class IssuerUnavailableError(Exception):
+    """The issuer's keys cannot be read. The message says what to check."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The identity provider's keys cannot be read, so nobody can be let in: check that it runs and that "
+            "ALLIANCE_OIDC_ISSUER is exactly the issuer that it announces."
+        )
+
+
 class Principal(Value):
     """A verified person. ``roles`` in the order of the token, those known here only."""
 
@@ -61,7 +71,7 @@ class TokenVerifier:
         self._keys = _IssuerKeys(issuer, client, clock)
 
     async def start(self) -> None:
-        """Fetch the issuer's keys now, to find a wrong address at the start. Raises ProblemError 503."""
+        """Fetch the issuer's keys now, to find a wrong address at the start. Raises IssuerUnavailableError."""
         await self._keys.fetch()
 
     async def verify(self, token: str) -> Principal:
@@ -140,7 +150,7 @@ class _IssuerKeys:
                 if self._must_ask(kid):
                     await self._refresh()
         if self._fetched_at is None:
-            raise _issuer_down()
+            raise unavailable(f"{IssuerUnavailableError()} Then send it again.", "IDENTITY_PROVIDER_DOWN")
         return self._keys.get(kid)
 
     def _must_ask(self, kid: str) -> bool:
@@ -152,20 +162,21 @@ class _IssuerKeys:
     async def _refresh(self) -> None:
         try:
             await self.fetch()
-        except ProblemError:
+        except IssuerUnavailableError:
             # Keys already known stay good: an issuer that is down must not lock out those who are signed in.
             log.warning("issuer_keys_not_fetched", count=len(self._keys))
 
     async def fetch(self) -> None:
+        """Read the keys anew. Raises IssuerUnavailableError, and keeps those that it has."""
         self._tried_at = self._clock()
         try:
             discovery = await self._json(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
             if discovery["issuer"] != self._issuer:
-                raise _issuer_down()
+                raise IssuerUnavailableError
             keys = (await self._json(discovery["jwks_uri"]))["keys"]
             self._keys = {key["kid"]: jwt.PyJWK(key, "RS256") for key in keys if _usable(key)}
         except (httpx2.HTTPError, httpx2.InvalidURL, jwt.PyJWTError, ValueError, KeyError, TypeError):
-            raise _issuer_down() from None
+            raise IssuerUnavailableError from None
         self._fetched_at = self._clock()
 
     async def _json(self, url: str) -> Any:
@@ -178,11 +189,3 @@ def _usable(key: dict[str, Any]) -> bool:
     if key.get("kty") != "RSA" or key.get("use", "sig") != "sig" or not isinstance(key.get("kid"), str):
         return False
     return RSAAlgorithm.from_jwk(key).key_size >= _RSA_BITS_MIN
-
-
-def _issuer_down() -> ProblemError:
-    return unavailable(
-        "The identity provider's keys cannot be read, so nobody can be let in. Check that it runs and that "
-        "ALLIANCE_OIDC_ISSUER is exactly the issuer it announces; then send the same request again.",
-        "IDENTITY_PROVIDER_DOWN",
-    )

@@ -3,7 +3,7 @@
 The body is the command and nothing else; what belongs to the sending (key, purpose, time) travels in headers.
 """
 
-from __future__ import annotations
+# No postponed annotations here: FastAPI could not see the local ``model`` in that of ``send_command``.
 
 import hashlib
 import hmac

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -9,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import structlog
 import uvicorn
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
@@ -28,8 +30,6 @@ from store.log import EventLog
 from store.pool import Pool, fetch_one, open_pool
 from store.projections import Projections
 from vault.kek import LocalFileKek
-
-log = structlog.get_logger(__name__)
 
 NEEDED: Final = (
     "log_database_url",
@@ -52,8 +52,8 @@ async def open_ports(settings: Settings, inbox_folder: Path) -> AsyncIterator[Po
     """Open everything that a request may reach.
 
     Raises:
-        SettingsError, KekFileError, StoreUnavailableError, TemporalUnavailableError, ProblemError: something is
-            missing or does not answer; each message says what to do.
+        SettingsError, KekFileError: a setting or the KEK file is missing or unfit.
+        StoreUnavailableError, TemporalUnavailableError, IssuerUnavailableError: something does not answer.
 
     """
     settings.check(*NEEDED)
@@ -104,17 +104,23 @@ def serve(settings: Settings, host: str, port: int, inbox_folder: Path) -> None:
     """Serve until SIGINT or SIGTERM, then let running requests end. Call ``start_telemetry`` first.
 
     ``inbox_folder`` must be on a disk that survives a restart: it holds safety submissions that wait for Temporal.
+    Raises what ``open_ports`` raises, before it listens.
     """
-    app = create_app(settings, partial(open_ports, settings, inbox_folder))
-    config = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        access_log=False,  # it would write URLs
-        log_config=None,
-        server_header=False,
-        date_header=True,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-        lifespan="on",
-    )
-    uvicorn.Server(config).run()
+    # uvicorn ends in an orderly way and then raises the signal again, which by default would kill before the cleanup.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    asyncio.run(_serve(settings, host, port, inbox_folder))
+
+
+async def _serve(settings: Settings, host: str, port: int, inbox_folder: Path) -> None:
+    async with open_ports(settings, inbox_folder) as ports:
+        config = uvicorn.Config(
+            create_app(ports),
+            host=host,
+            port=port,
+            access_log=False,  # it would write URLs
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+            lifespan="on",
+        )
+        await uvicorn.Server(config).serve()

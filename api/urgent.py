@@ -30,22 +30,15 @@ from workflows.contracts import CommandAnswer, EscalationStart
 
 log = structlog.get_logger(__name__)
 
-PAGE_AFTER_SECONDS: Final = 3.0
+PAGE_AFTER_SECONDS = 3.0
 ESCALATE_WITHIN_SECONDS: Final = 2.0
 REPEAT_AFTER_SECONDS: Final = 5.0
 
 
-async def submit_urgent(
-    request: Request,
-    ports: Ports,
-    journey_id: UUID,
-    envelope: CommandEnvelope,
-    *,
-    page_after_seconds: float = PAGE_AFTER_SECONDS,
-) -> JSONResponse:
+async def submit_urgent(request: Request, ports: Ports, journey_id: UUID, envelope: CommandEnvelope) -> JSONResponse:
     """Send a command that calls for a page. Answers 200, 202, or a refusal; 503 only if nothing holds it."""
     sending = asyncio.create_task(send(ports, journey_id, envelope))
-    await asyncio.wait({sending}, timeout=page_after_seconds)
+    await asyncio.wait({sending}, timeout=PAGE_AFTER_SECONDS)
     if _is_settled(sending):
         return _answer(request, journey_id, envelope, sending, paged=None)
     submission = Submission(

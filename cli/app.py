@@ -7,6 +7,7 @@ import asyncio
 import signal
 import sys
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -99,14 +100,14 @@ def api(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
 ) -> None:
     """Serve the HTTP API."""
-    from api.app import serve
+    from api.serving import serve
 
     from runtime.settings import load_settings
     from runtime.telemetry import start_telemetry
 
     settings = load_settings()
     start_telemetry(settings, "api")
-    serve(settings, host=host, port=port)
+    serve(settings, host, port, Path(settings.need("inbox_folder")))
 
 
 app.command()(demo_commands.demo)

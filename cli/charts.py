@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WIDTH = 64
+WIDTH = 52
 HEIGHT = 8
 DOT = "●"
 

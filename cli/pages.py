@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -25,14 +24,9 @@ def story_pages(told: Told) -> Iterator[RenderableType]:
     """Timeline, charts, facts."""
     yield _timeline(told)
     for name, (limit, limit_name) in LIMITS.items():
-        points = [(_day(told, point["at"]), float(point["total"])) for point in told.series.get(name, [])]
+        points = [(told.day_of(point["at"]), float(point["total"])) for point in told.series.get(name, [])]
         yield Panel(draw(Series(instrument(name).title, points, limit, limit_name)), expand=False)
     yield _facts(told)
-
-
-def _day(told: Told, moment: str) -> int:
-    first = datetime.fromisoformat(told.timeline[0]["occurred_at"]).date()
-    return (datetime.fromisoformat(moment).date() - first).days
 
 
 def _timeline(told: Told) -> Table:
@@ -41,7 +35,7 @@ def _timeline(told: Told) -> Table:
     table.add_column("Date")
     table.add_column("What happened")
     events = sorted(told.timeline, key=lambda event: event["occurred_at"])
-    for day, group in groupby(events, key=lambda event: _day(told, event["occurred_at"])):
+    for day, group in groupby(events, key=lambda event: told.day_of(event["occurred_at"])):
         names: dict[str, int] = {}
         date = ""
         for event in group:

@@ -106,6 +106,9 @@ class Settings(BaseSettings):
         default=None,
         description="Base URL where the mail provider says if it took a message; ``messages`` is below it.",
     )
+    inbox_folder: Path | None = Field(
+        default=None, description="Folder on a lasting disk for safety submissions that wait for Temporal (D12)."
+    )
     pager_url: str | None = Field(
         default=None, description="Base URL of the on-call paging service; ``pages`` is below it."
     )

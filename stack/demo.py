@@ -32,6 +32,7 @@ class Told:
     timeline: list[dict[str, Any]]
     series: dict[str, list[dict[str, Any]]]
     commands: int
+    day_of: Callable[[str], int]
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -46,7 +47,7 @@ async def tell(stack: EmbeddedStack, state_dir: Path, case: str, progress: Calla
     tokens = await all_tokens(state_dir, stack.ports["identity"])
     assert stack.temporal is not None
     temporal = await Client.connect(stack.temporal.target, namespace=stack.temporal.namespace)
-    start = datetime.combine(story.DAY_ZERO, datetime.min.time(), story.ZONE).replace(hour=8, minute=59, second=50)
+    start = datetime.combine(story.DAY_ZERO, datetime.min.time(), story.ZONE).replace(hour=9)
     simulators = f"http://{HOST}:{stack.ports['simulators']}"
     async with (
         httpx2.AsyncClient(base_url=stack.api_url, timeout=API_TIMEOUT_SECONDS, trust_env=False) as api,
@@ -62,7 +63,7 @@ async def tell(stack: EmbeddedStack, state_dir: Path, case: str, progress: Calla
             progress=progress,
         )
         await story.tell(teller)
-        timeline = (await teller.read("auditor", "/timeline"))["events"]
+        timeline = (await teller.read("auditor", "/timeline"))["entries"]
         series = (await teller.read("prescriber", "/outcomes"))["series"]
     return Told(
         journey_id=str(teller.journey_id),
@@ -70,5 +71,6 @@ async def tell(stack: EmbeddedStack, state_dir: Path, case: str, progress: Calla
         timeline=timeline,
         series=series,
         commands=teller.commands,
+        day_of=teller.day_of,
         seconds={"story": round(time.monotonic() - began, 1)},
     )

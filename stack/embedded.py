@@ -210,6 +210,7 @@ class EmbeddedStack:
             "mail_from": "no-reply@alliance.example",
             "portal_url": "https://portal.alliance.example",
             "mail_status_url": f"{simulators}/mail",
+            "inbox_folder": str(state / "inbox"),
             "pager_url": f"{simulators}/pager",
             "codec_allowed_origins": json.dumps([self.temporal_ui_url]),
             "max_cached_workflows": str(self._options.max_cached_workflows),

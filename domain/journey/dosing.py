@@ -416,7 +416,7 @@ def due(journey: Journey, policy: Protocol) -> tuple[Obligation, ...]:
     for record in journey.dosing.records:
         if record.released_at is None:
             seen = record.last_check_in_at or record.started_at
-            by = seen + timedelta(minutes=rules.check_in_minutes)
+            by = seen + timedelta(minutes=rules.check_in_minutes + rules.check_in_late_minutes)
             key = f"dosing/{record.session_id}/check_in/{seen:%Y%m%dT%H%M%S}"
             owed.append(Task(key=key, code="CHECK_IN_ON_PATIENT", owner=Role.THERAPIST, due_at=by))
     return tuple(owed)

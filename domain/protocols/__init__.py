@@ -112,6 +112,7 @@ class DosingRules(Value):
     recheck_wait_minutes: int
     rechecks_max: int
     check_in_minutes: int
+    check_in_late_minutes: int
     follow_up_after_doses: int
     follow_up_days: int
     follow_up_breach_days: int

@@ -117,7 +117,7 @@ class Teller:
     async def happened(self, event_type: str, times: int = 1) -> bool:
         """Whether an event of this type is in the timeline, so many times."""
         timeline = await self.read("auditor", "/timeline")
-        return sum(bool(event["type"] == event_type) for event in timeline["events"]) >= times
+        return sum(bool(event["type"] == event_type) for event in timeline["entries"]) >= times
 
     async def _post(self, role: str, path: str, body: Json, headers: Json | None = None) -> Json:
         response = await self._send(role, path, body, headers)

@@ -145,6 +145,7 @@ async def _prescription(t: Teller, *, day: int, sessions: int, fill_day: int, de
     if number > 1:
         await t.tell("prescriber", "query_pdmp")
         await t.until("the PDMP's answer", lambda: t.happened("pdmp_queried.v1", number))
+        await t.at(t.day(day, "15:05"), f"Prescription for {sessions} sessions")
     draft = {
         "strength_mg": 50.0,
         "quantity": 3 * sessions,
@@ -306,7 +307,7 @@ async def _questionnaires(t: Teller, day: int) -> None:
 
 
 async def _facts(t: Teller) -> None:
-    timeline = (await t.read("auditor", "/timeline"))["events"]
+    timeline = (await t.read("auditor", "/timeline"))["entries"]
     series = (await t.read("prescriber", "/outcomes"))["series"]
     first: dict[str, int] = {}
     for event in timeline:

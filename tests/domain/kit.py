@@ -36,6 +36,7 @@ from domain.journey.messages import Command, Context, Decision, Effect, Event, O
 from domain.journey.outbox import RecordEffect
 from domain.journey.scheduling import ScheduleSession, SessionKind
 from domain.journey.state import Journey, NotOpened, State
+from domain.protocols import Protocol
 
 NEW_YORK = ZoneInfo("America/New_York")
 DAY_0 = datetime(2026, 1, 5, tzinfo=NEW_YORK)
@@ -78,6 +79,7 @@ class Story:
         self.decisions: tuple[Decision, ...] = ()
         self.now = DAY_0
         self.simulated = True
+        self.policy: Protocol | None = None
         self.last_id = uuid5(_IDS, "none")
         self._folded: State = self.initial
         self._asked = 0
@@ -158,7 +160,7 @@ class Story:
     def _context(self, command: Command, by: Role | Actor | None, occurred_at: datetime | None) -> Context:
         if by is None:
             (by,) = command.roles
-        policy = rules.policy_for(self.state, command) or protocols.newest("ketamine_sl")
+        policy = self.policy or rules.policy_for(self.state, command) or protocols.newest("ketamine_sl")
         assert policy is not None
         return Context(
             command_id=self.last_id,

@@ -15,7 +15,6 @@ from domain.instruments import Answers
 from domain.journey import (
     assessment,
     consent,
-    course,
     dosing,
     eligibility,
     follow_up,
@@ -300,8 +299,3 @@ def follow(story: Story, when: datetime, decision: str = "continue") -> None:
     held = {"session_id": session, "decision": decision, "rationale": "Better", "bladder_symptoms": False}
     story.yes(follow_up.CompleteFollowUp.model_validate(held | {"adverse_events_reviewed": True}))
     story.outside()
-
-
-def complete(story: Story, when: datetime) -> None:
-    """Complete the course."""
-    story.at(when).yes(course.CompleteCourse(relapse_plan="Call when sleep goes"))

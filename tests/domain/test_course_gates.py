@@ -8,9 +8,10 @@ import pytest
 
 from domain.codes import Code
 from domain.envelope import Role
-from domain.journey.dosing import DosingStarted, GatesEvaluated, RecordDose, ReleasePatient, StartDosing
+from domain.journey.dosing import DosingStarted, GatesEvaluated, RecordDose, StartDosing
+from domain.journey.eligibility import Outcome
 from domain.journey.holds import CODES, HoldKind, LiftHold, PlaceHold
-from domain.journey.prescription import PharmacyDeliveryReported, PharmacyFillReported
+from domain.journey.prescription import DraftPrescription, PharmacyDeliveryReported, PharmacyFillReported
 from domain.journey.scheduling import SessionKind
 from tests.domain import stages, v1
 from tests.domain.kit import NEW_YORK, Story, day, refused, types
@@ -60,13 +61,13 @@ def test_inv_1_an_expired_decision_stops_dosing() -> None:
     assert "DECIDE_ELIGIBILITY" in story.tasks()
 
 
-@pytest.mark.parametrize("outcome", ["ineligible", "deferred"])
-def test_inv_1_only_a_favourable_decision_counts(outcome: str) -> None:
+@pytest.mark.parametrize("outcome", [Outcome.INELIGIBLE, Outcome.DEFERRED])
+def test_inv_1_only_a_favourable_decision_counts(outcome: Outcome) -> None:
     """After an unfavourable decision nothing can be drafted."""
     story = v1.intake_done()
     story.yes(stages.verdict(outcome))
 
-    assert Code.NO_ACTIVE_ELIGIBILITY == refused(story.do(stages.rx.DraftPrescription(draft=stages.FIRST_BATCH)))
+    assert Code.NO_ACTIVE_ELIGIBILITY == refused(story.do(DraftPrescription(draft=stages.FIRST_BATCH)))
 
 
 def test_inv_3_no_drug_in_hand_no_dose() -> None:
@@ -188,7 +189,7 @@ def test_no_command_of_a_session_works_before_its_start() -> None:
     """A dose or a release of a session that was not started is refused."""
     story = v1.ready_to_dose()
     session = v1.dosing_session(story)
-    release: ReleasePatient = stages.release(session, story.now)
+    release = stages.release(session, story.now)
 
     assert Code.WRONG_STAGE == refused(story.do(RecordDose(session_id=session, mg=100, lot="L1")))
     assert Code.WRONG_STAGE == refused(story.do(release))

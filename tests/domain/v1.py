@@ -7,6 +7,7 @@ from functools import cache, wraps
 from uuid import UUID
 
 from domain.envelope import Role
+from domain.journey.course import CompleteCourse
 from domain.journey.dosing import StartDosing
 from domain.journey.messages import Decision
 from domain.journey.prescription import QueryPdmp
@@ -138,7 +139,7 @@ def before_dose(dose: int) -> Story:
 def completed() -> Story:
     """D127: eight doses, and the course is complete."""
     story = integrated(8)
-    stages.complete(story, day(127))
+    story.at(day(127)).yes(CompleteCourse(relapse_plan="Call when sleep goes"))
     return story
 
 

@@ -1,0 +1,1 @@
+"""The API by what a client sees of it: every route, every role, every way a request can be wrong."""
