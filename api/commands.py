@@ -5,8 +5,6 @@ The body is the command and nothing else; what belongs to the sending (key, purp
 
 # No postponed annotations here: FastAPI could not see the local ``model`` in that of ``send_command``.
 
-import hashlib
-import hmac
 import inspect
 import math
 from collections.abc import Awaitable, Callable
@@ -19,7 +17,8 @@ from uuid_utils.compat import uuid7
 
 from api.access import PortsOf, PurposeOfUse, acting_as
 from api.bodies import parse, read_body, read_moment
-from api.ports import NotRunningError, OutcomeUnknownError, Ports, RefusedError, StillWorkingError
+from api.digests import keyed_digest
+from api.ports import NotRunningError, OutcomeUnknownError, RefusedError, StillWorkingError
 from api.problems import ProblemError, documented, malformed
 from api.submitting import (
     Accepted,
@@ -108,6 +107,7 @@ def command_routes() -> APIRouter:
 def _described(command: type[Command]) -> dict[str, Any]:
     text = inspect.cleandoc(command.__doc__ or "")
     return {
+        "name": command.name,
         "operation_id": command.name,
         "tags": ["commands"],
         "summary": command.name.replace("_", " ").capitalize(),
@@ -161,7 +161,8 @@ async def _open(
     shift = _checked_shift(clock_shift, simulated=ports.settings.simulated)
     command = parse(SubmitReferral, await read_body(request))
     envelope = _envelope(command, actor, sending)
-    digest = await _keyed_digest(ports, envelope, shift)
+    asked = f"{request_digest(envelope)}/{shift!r}"
+    digest = keyed_digest(await ports.keys.system_key(), "opening", asked)
     opened = await ports.keys.open_journey(uuid7(), actor.subject, sending.command_id, digest)
     if opened.request_digest != digest:
         raise key_reused(opened.journey_id)
@@ -197,10 +198,3 @@ def _checked_shift(seconds: float | None, *, simulated: bool) -> float:
         message = "Input should be a number of seconds within a century"
         raise malformed([{"loc": ("clock-shift-seconds",), "type": "out_of_range", "msg": message}], "header")
     return seconds
-
-
-async def _keyed_digest(ports: Ports, envelope: CommandEnvelope, shift: float) -> str:
-    """Digest the request under the system's key: it stands beside the patient's id, and must not confirm a guess."""
-    key = await ports.keys.system_key()
-    asked = f"alliance/api/opening\n{shift!r}\n{request_digest(envelope)}"
-    return hmac.new(key.secret, asked.encode(), hashlib.sha256).hexdigest()

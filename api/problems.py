@@ -88,14 +88,12 @@ class ProblemError(Exception):
 
 def malformed(faults: Sequence[ErrorDetails | Mapping[str, Any]], *outer: str) -> ProblemError:
     """Tell where a request is malformed. ``outer`` comes before each place, such as ``body``."""
-    errors = [
-        FieldError(
-            loc=[*outer, *map(_place, fault["loc"])],
-            type=fault["type"],
-            msg=_SAFE_MESSAGES.get(fault["type"], fault["msg"]),
-        )
-        for fault in faults
-    ]
+    errors: list[FieldError] = []
+    for fault in faults:
+        loc = [*outer, *map(_place, fault["loc"])]
+        error = FieldError(loc=loc, type=fault["type"], msg=_SAFE_MESSAGES.get(fault["type"], fault["msg"]))
+        if error not in errors:  # a path is read by the route and by what it depends on
+            errors.append(error)
     return ProblemError(
         422, "MALFORMED", "Nothing was recorded. Correct the places named in errors and send again.", errors=errors
     )

@@ -128,7 +128,7 @@ ReaderOf = Annotated[Reader, Depends(reader_of)]
 async def read_journey(journey_id: UUID, ports: PortsOf, reader: ReaderOf) -> JourneyView:
     """Where a journey stands, as far as the reader's role sees it."""
     journey, role = reader.journey, reader.actor.role
-    note_access(JOURNEY, reader.actor, reader.purpose, journey_id)
+    note_access("read_journey", reader.actor, reader.purpose, journey_id)
     if journey is None:
         head = await ports.log.head(journey_id)
         proof = Proof(version=head.version, chain_head=head.chain_head)
@@ -152,7 +152,7 @@ async def read_journey(journey_id: UUID, ports: PortsOf, reader: ReaderOf) -> Jo
 async def read_timeline(journey_id: UUID, ports: PortsOf, reader: ReaderOf) -> Timeline:
     """Every event's type, times and role; for an auditor its ids and its hash as well."""
     rows = await ports.log.read_raw(journey_id)
-    note_access(f"{JOURNEY}/timeline", reader.actor, reader.purpose, journey_id, len(rows))
+    note_access("read_timeline", reader.actor, reader.purpose, journey_id, len(rows))
     is_auditor = reader.actor.role is Role.AUDITOR
     entries = (_entry(parse_header(row.header), row.hash.hex() if is_auditor else None) for row in rows)
     return Timeline(journey_id=journey_id, entries=tuple(entries))
@@ -166,7 +166,7 @@ async def read_outcomes(journey_id: UUID, reader: ReaderOf) -> OutcomeSeries:
     if reader.journey is None or not SEES[reader.actor.role]:
         raise ProblemError(403, "ROLE", "Scores are for the patient and the care team.")
     series = reader.journey.assessments.series
-    note_access(f"{JOURNEY}/outcomes", reader.actor, reader.purpose, journey_id, len(series))
+    note_access("read_outcomes", reader.actor, reader.purpose, journey_id, len(series))
     return OutcomeSeries(journey_id=journey_id, series=series)
 
 
@@ -179,7 +179,7 @@ async def read_outcomes(journey_id: UUID, reader: ReaderOf) -> OutcomeSeries:
 async def read_command(journey_id: UUID, command_id: UUID, ports: PortsOf, reader: ReaderOf) -> CommandAnswer:
     """Where a 202 points to: the command's answer, once it is in the log."""
     found = await find_answer(ports, journey_id, command_id)
-    note_access(f"{JOURNEY}/commands", reader.actor, reader.purpose, journey_id)
+    note_access("read_command", reader.actor, reader.purpose, journey_id)
     if found is None:
         detail = "Not in the log: on its way, refused, or never sent. Send it again with the same key to know."
         raise ProblemError(404, "NOT_ANSWERED", detail, journey_id=journey_id)
@@ -196,7 +196,7 @@ async def list_journeys(
 ) -> list[JourneySummary]:
     """Codes and dates of every journey."""
     found = await ports.lists.summaries(stage=stage, limit=limit)
-    note_access("/journeys", actor, purpose, None, len(found))
+    note_access("list_journeys", actor, purpose, None, len(found))
     return found
 
 
@@ -210,7 +210,7 @@ async def read_worklist(
 ) -> list[WorklistRow]:
     """Codes and dates of everything that waits for a person."""
     found = await ports.lists.worklist(owner, limit)
-    note_access("/worklist", actor, purpose, None, len(found))
+    note_access("read_worklist", actor, purpose, None, len(found))
     return [WorklistRow(journey_id=row.journey_id, **dict(row.item)) for row in found]
 
 

@@ -62,7 +62,7 @@ class Requests:
             if answer.started:
                 raise  # the status is out; only cutting the connection tells the client
             event_id = uuid4()
-            log.exception("request_failed", event_id=event_id, route=_route(scope))
+            log.exception("request_failed", event_id=event_id, operation=getattr(scope.get("route"), "name", "none"))
             detail = "This is our mistake, and it was noted. Quote instance when you ask about it."
             problem = ProblemError(500, "INTERNAL", detail, instance=f"urn:uuid:{event_id}")
             await problem.response(scope["path"])(scope, receive, answer)

@@ -75,7 +75,7 @@ async def open_ports(settings: Settings, inbox_folder: Path) -> AsyncIterator[Po
         yield Ports(
             settings=settings,
             tokens=tokens,
-            journeys=TemporalJourneys(client, settings.command_timeout_seconds),
+            journeys=TemporalJourneys(client, keys, settings.command_timeout_seconds),
             log=EventLog(log_pool),
             lists=Projections(log_pool),
             keys=keys,

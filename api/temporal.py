@@ -25,6 +25,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from api.digests import keyed_digest
 from api.ports import NotRunningError, OutcomeUnknownError, RefusedError, StillWorkingError
 from domain.codes import Code
 from domain.envelope import CommandEnvelope, FactEnvelope
@@ -36,7 +37,9 @@ from runtime.names import (
     escalation_workflow_id,
     journey_workflow_id,
 )
+from vault.keys import KeySource
 from workflows.contracts import CommandAnswer, EscalationStart, JourneyStart
+from workflows.ledger import request_digest
 
 _REFUSALS: Final = frozenset(Code) | {"MALFORMED"}
 _SIGNAL_WITHIN: Final = timedelta(seconds=5)
@@ -45,15 +48,23 @@ Handle = WorkflowUpdateHandle[CommandAnswer]
 
 
 class TemporalJourneys:
-    """``timeout_seconds`` bounds the wait for a command's answer, from sending to result."""
+    """``timeout_seconds`` bounds the wait for a command's answer, from sending to result.
 
-    def __init__(self, client: Client, timeout_seconds: float) -> None:
+    Temporal answers a known update id with the earlier outcome, whatever the new request asks. So the id holds a keyed
+    digest of the request beside the command id: another request under the same key reaches the journey, which says no.
+    """
+
+    def __init__(self, client: Client, keys: KeySource, timeout_seconds: float) -> None:
         self._client = client
+        self._keys = keys
         self._timeout = timeout_seconds
 
     async def open(self, start: JourneyStart, envelope: CommandEnvelope) -> CommandAnswer:
         """Update-with-start: one request that starts the journey and sends its first command, once."""
-        workflow_id = journey_workflow_id(start.journey_id)
+        workflow_id, update_id = (
+            journey_workflow_id(start.journey_id),
+            await self._update_id(start.journey_id, envelope),
+        )
         operation: WithStartWorkflowOperation[object, int] = WithStartWorkflowOperation(
             JOURNEY_WORKFLOW,
             start,
@@ -70,7 +81,7 @@ class TemporalJourneys:
                 envelope,
                 start_workflow_operation=operation,
                 wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-                id=str(envelope.command_id),
+                id=update_id,
                 result_type=CommandAnswer,
                 rpc_timeout=timedelta(seconds=self._timeout),
             )
@@ -82,13 +93,14 @@ class TemporalJourneys:
 
     async def send(self, journey_id: UUID, envelope: CommandEnvelope) -> CommandAnswer:
         """Update the journey's latest run."""
+        update_id = await self._update_id(journey_id, envelope)
 
         async def begin() -> Handle:
             return await self._client.get_workflow_handle(journey_workflow_id(journey_id)).start_update(
                 envelope.name,
                 envelope,
                 wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-                id=str(envelope.command_id),
+                id=update_id,
                 result_type=CommandAnswer,
                 rpc_timeout=timedelta(seconds=self._timeout),
             )
@@ -117,6 +129,10 @@ class TemporalJourneys:
                 )
             except WorkflowAlreadyStartedError:
                 return
+
+    async def _update_id(self, journey_id: UUID, envelope: CommandEnvelope) -> str:
+        key = await self._keys.key_for_journey(journey_id)
+        return f"{envelope.command_id}.{keyed_digest(key, 'update', request_digest(envelope))[:16]}"
 
     async def _answer(self, begin: Callable[[], Awaitable[Handle]]) -> CommandAnswer:
         deadline = asyncio.get_running_loop().time() + self._timeout

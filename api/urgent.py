@@ -31,7 +31,7 @@ from workflows.contracts import CommandAnswer, EscalationStart
 log = structlog.get_logger(__name__)
 
 PAGE_AFTER_SECONDS = 3.0
-ESCALATE_WITHIN_SECONDS: Final = 2.0
+ESCALATE_WITHIN_SECONDS: Final = 1.0
 REPEAT_AFTER_SECONDS: Final = 5.0
 
 
@@ -64,8 +64,9 @@ async def submit_urgent(request: Request, ports: Ports, journey_id: UUID, envelo
 
 async def page(ports: Ports, submission: Submission) -> bool:
     """Start the escalation, or page without it; whether either took it."""
-    ids = {"journey_id": submission.journey_id, "case_id": submission.case_id}
-    start = EscalationStart(**ids, raised_at=submission.raised_at)  # type: ignore[arg-type]
+    journey_id, case_id, raised_at = submission.journey_id, submission.case_id, submission.raised_at
+    ids = {"journey_id": journey_id, "case_id": case_id}
+    start = EscalationStart(journey_id=journey_id, case_id=case_id, raised_at=raised_at)
     try:
         async with asyncio.timeout(ESCALATE_WITHIN_SECONDS):
             await ports.journeys.escalate(start)
@@ -75,10 +76,9 @@ async def page(ports: Ports, submission: Submission) -> bool:
         log.info("escalation_started", **ids)
         return True
     # The key of the escalation's own first page: should both reach the pager, it rings once.
-    key = f"{submission.journey_id}.{submission.case_id}.page.first.1"
-    call = PageOnCall(journey_id=submission.journey_id, case_id=submission.case_id, raised_at=submission.raised_at)
+    key = f"{journey_id}.{case_id}.page.first.1"
     try:
-        outcome = await ports.pager.send(key, call)
+        outcome = await ports.pager.send(key, PageOnCall(journey_id=journey_id, case_id=case_id, raised_at=raised_at))
     except OutsideUnavailableError:
         log.critical("page_not_sent", **ids)
         return False

@@ -34,9 +34,14 @@ def open_rows(rows: Iterable[StoredEvent], key: DataKey) -> tuple[list[EventReco
             message = "the sealed content does not open at this place: its bytes, its place or its key were changed"
             findings.append(Finding(SEAL_BROKEN, row.journey_id, row.sequence, message))
         except ValidationError:
-            message = "the stored header is no header of this build: it was changed, or written by a newer build"
-            findings.append(Finding(HEADER_UNREADABLE, row.journey_id, row.sequence, message))
+            findings.append(unreadable(row))
     return records, findings
+
+
+def unreadable(row: StoredEvent) -> Finding:
+    """Say of a row that its header cannot be read."""
+    message = "the stored header is no header of this build: it was changed, or written by a newer build"
+    return Finding(HEADER_UNREADABLE, row.journey_id, row.sequence, message)
 
 
 def fold(journey_id: UUID, records: Iterable[EventRecord]) -> tuple[State, Finding | None]:

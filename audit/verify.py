@@ -1,4 +1,4 @@
-"""``audit verify``: the log against itself. Needs no Temporal, and without ``--content`` no key either.
+"""``audit verify``: the log against itself. Needs no Temporal, and with ``--no-content`` no key either.
 
 Chains are recomputed from stored bytes, columns compared with the bytes they were taken from (the database's own
 checks are not trusted: whoever changes a row can drop a check), seals opened, the fold and its read models redone.
@@ -13,9 +13,9 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from audit.fold import HEADER_UNREADABLE, fold, open_rows
+from audit.fold import fold, open_rows, unreadable
 from audit.ledgers import Log, Stored
-from audit.report import KEY_ERASED, KEY_UNKNOWN, Finding, Report
+from audit.report import KEY_UNKNOWN, Finding, Report
 from domain import journey as rules
 from domain.envelope import GENESIS, Header
 from domain.journey import Journey
@@ -119,8 +119,7 @@ def column_findings(stored: Stored) -> Iterator[Finding]:
             header = parse_header(row.header)
             canonical = header_bytes(header) == row.header
         except (ValidationError, VaultError):
-            message = "the stored header is no header of this build: it was changed, or written by a newer build"
-            yield Finding(HEADER_UNREADABLE, stored.journey_id, row.sequence, message)
+            yield unreadable(row)
             continue
         if wrong := _wrong_columns(row, header):
             message = f"these columns are not what the header says: {', '.join(wrong)}"
@@ -152,4 +151,4 @@ def projection_findings(stored: Stored, state: object) -> Iterator[Finding]:
         yield Finding("WORKLIST_DIFFERS", stored.journey_id, last, message)
 
 
-__all__ = ["COLUMNS", "KEY_ERASED", "chain_findings", "column_findings", "projection_findings", "verify"]
+__all__ = ["COLUMNS", "chain_findings", "column_findings", "projection_findings", "verify"]

@@ -13,6 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from cli import demo as demo_commands
+from cli.audit import audit
+from cli.upkeep import db, healthcheck
 
 OK, FINDING, USAGE, UNAVAILABLE = 0, 1, 2, 3
 
@@ -23,8 +25,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-db = typer.Typer(help="The databases of the event log and of the keys.", no_args_is_help=True)
 app.add_typer(db, name="db")
+app.add_typer(audit, name="audit")
 
 
 def run(arguments: list[str]) -> int:
@@ -101,7 +103,6 @@ def api(
 ) -> None:
     """Serve the HTTP API."""
     from api.serving import serve
-
     from runtime.settings import load_settings
     from runtime.telemetry import start_telemetry
 
@@ -113,20 +114,4 @@ def api(
 app.command()(demo_commands.demo)
 app.command()(demo_commands.up)
 app.command()(demo_commands.token)
-
-
-@db.command("migrate")
-def db_migrate() -> None:
-    """Bring both databases to this build's schema. Safe to run again."""
-    from runtime.settings import load_settings
-    from store.migrate import migrate
-
-    settings = load_settings()
-    settings.check("log_owner_database_url", "keys_owner_database_url")
-
-    async def both() -> list[str]:
-        log = await migrate(settings.need("log_owner_database_url"), "log")
-        return log + await migrate(settings.need("keys_owner_database_url"), "keys")
-
-    applied = asyncio.run(both())
-    print("\n".join(f"applied {name}" for name in applied) or "nothing to apply")
+app.command()(healthcheck)

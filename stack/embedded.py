@@ -17,13 +17,10 @@ from types import TracebackType
 from typing import Self
 
 from psycopg import AsyncConnection, sql
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
-from temporalio.service import RPCError
 
 from outside import ehr, identity
+from runtime.health import is_polled
 from runtime.names import EFFECTS, ESCALATIONS, JOURNEYS, SEARCH_ATTRIBUTE_KINDS
 from runtime.settings import PREFIX
 from stack.connection import CONNECTION_FILE
@@ -63,6 +60,7 @@ class EmbeddedStack:
         self.env: dict[str, str] = {}
         self.postgres = PostgresServer(options.state_dir)
         self.temporal: TemporalServer | None = None
+        self._client: Client | None = None
 
     async def __aenter__(self) -> Self:
         await self.supervisor.__aenter__()
@@ -167,23 +165,11 @@ class EmbeddedStack:
         await self.supervisor.start(name, command, env=self.env, ready=ready, timeout_seconds=60)  # type: ignore[arg-type]
 
     async def _polled(self, *queues: str) -> bool:
-        """Whether a worker polls each of these queues: the only proof that it works."""
+        """Whether a worker polls each of these queues."""
         assert self.temporal is not None
-        client = await Client.connect(self.temporal.target, namespace=self.temporal.namespace)
-        try:
-            for queue in queues:
-                answer = await client.workflow_service.describe_task_queue(
-                    DescribeTaskQueueRequest(
-                        namespace=self.temporal.namespace,
-                        task_queue=TaskQueue(name=queue),
-                        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
-                    )
-                )
-                if not answer.pollers:
-                    return False
-        except RPCError:
-            return False
-        return True
+        if self._client is None:
+            self._client = await Client.connect(self.temporal.target, namespace=self.temporal.namespace)
+        return all([await is_polled(self._client, queue) for queue in queues])
 
     # --- settings ---------------------------------------------------------------------------------------------
 

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from domain.envelope import GENESIS, Receipt
-from domain.journey.state import State
-from domain.values import Instant, Value
+from domain.envelope import GENESIS, FactEnvelope, Receipt
+from domain.journey.state import NotOpened, State
+from domain.values import Instant, ShortText, Value
 
 
 class Attempt(Value):
@@ -18,22 +18,21 @@ class Attempt(Value):
     next_at: Instant | None = None
 
 
-class PendingPage(Value):
-    """A page that was started before its events reached the log (architecture D12)."""
-
-    case_id: UUID
-    raised_at: Instant
-
-
 class JourneySnapshot(Value):
-    """All that one run hands to the next: the fold, the chain head, the receipts, the attempts (I5)."""
+    """All that one run hands to the next (I5).
+
+    ``facts_waiting`` are facts that could not be recorded yet, ``escalations`` the safety cases that were paged for and
+    that no clinician has answered, ``diverged`` why the log is not the one this journey knows.
+    """
 
     state: State = Field(discriminator="kind")
     chain_head: str = GENESIS
     receipts: tuple[Receipt, ...] = ()
     receipts_evicted: bool = False
     facts_seen: tuple[str, ...] = ()
+    facts_waiting: tuple[FactEnvelope, ...] = ()
     attempts: dict[str, Attempt] = Field(default_factory=dict)
+    escalations: tuple[UUID, ...] = ()
     diverged: str | None = None
 
 
@@ -47,6 +46,16 @@ class JourneyStart(Value):
     simulated: bool = False
     snapshot: JourneySnapshot | None = None
 
+    def known(self) -> JourneySnapshot:
+        """What the run begins with: what the run before handed over, or a journey that has not been opened."""
+        if self.snapshot is not None:
+            return self.snapshot
+        return JourneySnapshot(
+            state=NotOpened(
+                journey_id=self.journey_id, patient_id=self.patient_id, clock_shift_seconds=self.clock_shift_seconds
+            )
+        )
+
 
 class CommandAnswer(Value):
     """What an accepted command came to. ``sequence`` is the journey's version after it."""
@@ -58,9 +67,24 @@ class CommandAnswer(Value):
 
 
 class EscalationStart(Value):
-    """The start input of an escalation: ids and times only, so that the system key can seal it."""
+    """The start input of an escalation: ids and times only, so that the system key can seal it.
+
+    ``page_again_minutes`` is the protocol's; the API, which knows no protocol, leaves the default.
+    """
 
     journey_id: UUID
     case_id: UUID
     raised_at: Instant
     clock_shift_seconds: float = 0.0
+    page_again_minutes: int = Field(default=5, ge=1)
+    pages_sent: int = Field(default=0, ge=0)
+
+
+class PageReport(Value):
+    """That a page went out, on its way to the journey. ``page_id`` is the pager's, ``fact_id`` the page's key."""
+
+    journey_id: UUID
+    case_id: UUID
+    fact_id: ShortText
+    page_id: ShortText
+    paged_at: Instant

@@ -9,10 +9,13 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from temporalio import workflow
+
 from domain import journey as rules
 from domain.envelope import JourneySummary, WorklistItem
 from domain.journey import Journey
 from domain.protocols import protocol
+from runtime.names import search_attributes
 
 STAGES = (
     "referred",
@@ -25,16 +28,38 @@ STAGES = (
 )
 
 
+class Display:
+    """Shows a running journey in the Temporal UI; only what has changed is sent."""
+
+    def __init__(self) -> None:
+        self._shown: dict[str, object] = {}
+
+    def show(self, journey: Journey, diverged: str | None) -> None:
+        """Show this state, and whether the log can still be trusted."""
+        workflow.set_current_details(details(journey, diverged))
+        summary, _ = rules.project(journey)
+        updates = [u for u in search_attributes(summary) if self._shown.get(u.key.name, u) != u.value]
+        if updates:
+            workflow.upsert_search_attributes(updates)
+            self._shown |= {update.key.name: update.value for update in updates}
+
+
 def words(code: str) -> str:
     """``ACKNOWLEDGE_REFERRAL`` as people read it: Acknowledge referral."""
     return code.replace("_", " ").capitalize()
 
 
-def details(journey: Journey) -> str:
+def details(journey: Journey, diverged: str | None = None) -> str:
     """The journey on one page: where it is, who owes what next, what is being sent."""
     summary, items = rules.project(journey)
     zone = ZoneInfo(protocol(journey.policy_version).clocks.practice_time_zone)
-    parts = [_headline(summary, zone), _progress(journey, summary), _owed(items, zone), _sending(journey)]
+    parts = [
+        _headline(summary, zone),
+        _quarantine(diverged),
+        _progress(journey, summary),
+        _owed(items, zone),
+        _sending(journey),
+    ]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -64,6 +89,12 @@ def _headline(summary: JourneySummary, zone: ZoneInfo) -> str:
         f"| Protocol | {summary.policy_version} |\n"
         f"| Version | {summary.version} |"
     )
+
+
+def _quarantine(diverged: str | None) -> str:
+    if diverged is None:
+        return ""
+    return f"**The event log is not the one this journey knows ({words(diverged)}).** Nothing is taken until recovered."
 
 
 def _progress(journey: Journey, summary: JourneySummary) -> str:

@@ -8,7 +8,18 @@ from uuid import UUID
 
 from domain.codes import Code
 from domain.envelope import Role
-from domain.journey.messages import Command, Context, Decision, Event, Obligation, Stamp, Task, accept, refuse
+from domain.journey.messages import (
+    Command,
+    Context,
+    Decision,
+    Event,
+    Obligation,
+    Stamp,
+    Task,
+    accept,
+    is_newest,
+    refuse,
+)
 from domain.journey.scheduling import SessionKind, SessionStatus, booked, completed
 from domain.journey.stages import Stage
 from domain.protocols import Protocol
@@ -64,7 +75,9 @@ def decide(journey: Journey, command: Commands, ctx: Context) -> Decision:
 def evolve(journey: Journey, event: Events, stamp: Stamp) -> Journey:
     match event:
         case FollowUpCompleted():
-            here = FollowUps(last_at=stamp.occurred_at, last_sequence=stamp.sequence, last_decision=event.decision)
+            here = journey.follow_ups
+            if is_newest(here.last_at, stamp):  # a note that is written late does not overrule a later "stop"
+                here = FollowUps(last_at=stamp.occurred_at, last_sequence=stamp.sequence, last_decision=event.decision)
             sessions = completed(journey, event.session_id, stamp)
             return journey.model_copy(update={"follow_ups": here, "sessions": sessions})
         case _:

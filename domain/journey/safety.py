@@ -187,8 +187,9 @@ def evolve(journey: Journey, event: Events, stamp: Stamp) -> Journey:
             case = SafetyCase(case_id=event.case_id, opened_at=stamp.recorded_at, tier=event.tier)
         case SafetyConcernAdded():
             pass
-        case OnCallPaged():
-            case = case and case.model_copy(update={"paged_at": case.paged_at or stamp.occurred_at})
+        case OnCallPaged(case_id=case_id):
+            if case is not None and case.case_id == case_id:  # a page may be reported after its case was closed
+                case = case.model_copy(update={"paged_at": case.paged_at or stamp.occurred_at})
         case PageAnswered():
             case = case and case.model_copy(update={"answered_at": stamp.occurred_at})
         case SafetyCaseClosed():

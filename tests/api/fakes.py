@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 from uuid import UUID, uuid4
@@ -28,6 +29,7 @@ class FakeJourneys:
         self.started: list[JourneyStart] = []
         self.facts: list[tuple[UUID, FactEnvelope]] = []
         self.escalations: list[EscalationStart] = []
+        self.escalated = asyncio.Event()
         self.error: Exception | None = None
         self.escalation_error: Exception | None = None
         self.behave: Behaviour | None = None
@@ -55,6 +57,7 @@ class FakeJourneys:
         if self.escalation_error is not None:
             raise self.escalation_error
         self.escalations.append(start)
+        self.escalated.set()
 
 
 class FakeKeys:

@@ -76,6 +76,7 @@ class Story:
         self.initial: State = NotOpened(journey_id=uuid5(_IDS, "journey"), patient_id=uuid5(_IDS, "patient"))
         self.state: State = self.initial
         self.records: tuple[EventRecord, ...] = ()
+        self.commands: tuple[Command, ...] = ()
         self.decisions: tuple[Decision, ...] = ()
         self.now = DAY_0
         self.simulated = True
@@ -123,7 +124,7 @@ class Story:
         parsed = rules.parse_command(CommandEnvelope.model_validate_json(envelope.model_dump_json()))
         decision = rules.decide(self.state, parsed, ctx)
         assert decision == rules.decide(self.state, parsed, ctx), "the same question had two answers"
-        self.decisions = (*self.decisions, decision)
+        self.commands, self.decisions = (*self.commands, parsed), (*self.decisions, decision)
         self._fold(decision, ctx)
         return decision
 

@@ -220,13 +220,8 @@ def morning(story: Story, when: datetime, *, but: str = "") -> None:
         "pregnancy": (observations.RecordPregnancyTest(result="negative"), Role.THERAPIST),
         "chaperone": (onboarding.ConfirmChaperonePresent(), Role.THERAPIST),
         "attest": (
-            dosing.AttestPredose(
-                fasting=True,
-                no_alcohol_24h=True,
-                no_other_drugs_24h=True,
-                medication_as_planned=True,
-                new_illness_or_medication=False,
-                transport_arranged=True,
+            dosing.AttestPredose.model_validate(
+                dict.fromkeys(dosing.AttestPredose.model_fields, True) | {"new_illness_or_medication": False}
             ),
             Role.PATIENT,
         ),
@@ -295,7 +290,11 @@ def integrate(story: Story, dosing_session: UUID, when: datetime) -> None:
 def follow(story: Story, when: datetime, decision: str = "continue") -> None:
     """Hold a medical follow-up."""
     session = story.book(SessionKind.FOLLOW_UP, when, 30)
-    story.at(when + timedelta(minutes=25))
-    held = {"session_id": session, "decision": decision, "rationale": "Better", "bladder_symptoms": False}
-    story.yes(follow_up.CompleteFollowUp.model_validate(held | {"adverse_events_reviewed": True}))
+    story.at(when + timedelta(minutes=25)).yes(seen(session, decision))
     story.outside()
+
+
+def seen(session: UUID, decision: str = "continue") -> follow_up.CompleteFollowUp:
+    """Say what a follow-up decided."""
+    held = {"session_id": session, "decision": decision, "rationale": "Better", "bladder_symptoms": False}
+    return follow_up.CompleteFollowUp.model_validate(held | {"adverse_events_reviewed": True})

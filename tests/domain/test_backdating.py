@@ -15,7 +15,7 @@ from domain.instruments import Answers
 from domain.journey.assessment import SubmitGateForm
 from domain.journey.consent import ReaffirmConsents, RevokeConsent, SignConsent
 from domain.journey.dosing import DecidePredoseVitals, RecordDose, StartDosing
-from domain.journey.holds import HoldKind, PlaceHold
+from domain.journey.holds import HoldKind, LiftHold, PlaceHold
 from domain.journey.messages import Command
 from domain.journey.observations import RecordPregnancyTest
 from domain.journey.onboarding import AttestLocation, ConfirmChaperonePresent, VerifyChaperone
@@ -214,3 +214,25 @@ def test_a_release_counts_the_newest_reading() -> None:
     story.after(minutes=5).yes(stages.vitals(170, 104), Role.THERAPIST)
 
     assert Code.RELEASE == refused(story.do(leave, occurred_at=left_at))
+
+
+def test_a_follow_up_that_is_written_late_does_not_overrule_a_stop() -> None:
+    """A "continue" of last week, entered after today's "stop", changes nothing; a newer one does."""
+    story = v1.ready_to_dose(3)
+    late = story.book(SessionKind.FOLLOW_UP, story.now, 30)
+    stages.follow(story, story.now, "stop")
+    story.yes(stages.seen(late), occurred_at=story.now - timedelta(days=7))
+    newer = story.fork()
+    stages.follow(newer, story.now + timedelta(minutes=5))
+
+    assert ["stop", "continue"] == [one.journey.follow_ups.last_decision for one in (story, newer)]
+
+
+def test_an_older_negative_test_does_not_cover_a_positive_one() -> None:
+    """Also after the prescriber has lifted the hold, the newest test is the positive one."""
+    story = v1.ready_to_dose()
+    story.yes(RecordPregnancyTest(result="positive"), Role.THERAPIST)
+    story.yes(RecordPregnancyTest(result="negative"), Role.THERAPIST, occurred_at=story.now - LATE)
+    story.yes(LiftHold(hold=HoldKind.MEDICAL, reason="Seen"), Role.PRESCRIBER)
+
+    assert Code.PREGNANCY == refused(v1.start(story))

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from domain.journey.observations import Alarm, Reading
+from domain.journey.observations import Alarm, Observations, Reading
 from domain.journey.vital_bands import during_dose, may_go_home, pre_dose
 from tests.domain.kit import day
 from tests.domain.stages import POLICY
@@ -89,3 +89,12 @@ def test_during_a_dose(systolic: int, diastolic: int, alarms: tuple[Alarm, ...],
 def test_vital_signs_on_the_way_home(now: Reading | None, baseline: Reading, unmet: list[str]) -> None:
     """At most 150/95, or within 10 % of the day's baseline and below 160/100; heart rate 50 to 110; 15 minutes old."""
     assert unmet == may_go_home(now, baseline, NOW, RULES.release)
+
+
+def test_the_latest_reading_is_the_one_entered_last_of_its_moment() -> None:
+    """Readings count by when they were taken; of two at one moment the correction counts, and none of later."""
+    wrong, right = reading(118, 74), reading(158, 98)
+    older, newer = reading(120, 80, age=5), reading(120, 80, age=-5)
+
+    assert right == Observations(readings=(newer, wrong, right, older)).latest(NOW)
+    assert Observations(readings=(newer,)).latest(NOW) is None

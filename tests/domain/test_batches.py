@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from domain.codes import Code
@@ -157,3 +159,13 @@ def test_a_refusal_by_the_pharmacy_sends_a_person_to_the_telephone() -> None:
     assert RxStatus.NOT_FILLED is not_filled.journey.prescriptions.all[0].status
     assert "CALL_PHARMACY" in story.tasks()
     assert "CALL_PHARMACY" in not_filled.tasks()
+
+
+@pytest.mark.parametrize(("on", "usable"), [(date(2026, 7, 13), True), (date(2026, 7, 14), False)])
+def test_a_prescription_ends_after_six_months_whatever_its_drug_is_good_for(on: date, usable: bool) -> None:
+    """Issued on 13 January, it is dosed from up to 13 July, also when the drug would be good for longer."""
+    story = v1.drug_delivered()
+    here = story.journey.prescriptions
+    here = here.replace(here.all[0].rx_id, beyond_use_on=date(2027, 1, 1))
+
+    assert usable == (here.usable(on) is not None)

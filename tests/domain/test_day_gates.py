@@ -16,6 +16,7 @@ from domain.journey.holds import HoldKind, LiftHold
 from domain.journey.messages import Command
 from domain.journey.observations import RecordPregnancyTest
 from domain.journey.onboarding import AttestLocation, ConfirmChaperonePresent, RecordHealthHistory, VerifyChaperone
+from domain.journey.referral import AssignPrescriber
 from tests.domain import stages, v1
 from tests.domain.kit import Story, day, refused
 
@@ -201,6 +202,15 @@ def test_inv_11_both_are_licensed_where_the_patient_is(state: str, code: Code | 
     story.yes(AttestLocation(state=state, address="Elsewhere"), Role.THERAPIST)
 
     assert code == refused(v1.start(story))
+
+
+def test_inv_11_the_prescriber_too_is_licensed_there() -> None:
+    """A prescriber without a licence in New York stops a dose there, even with a therapist who has one."""
+    story = v1.ready_to_dose()
+    elsewhere = stages.PRESCRIBER.model_copy(update={"licence_states": ("NJ",)})
+    story.yes(AssignPrescriber(prescriber=elsewhere))
+
+    assert Code.LICENCE == refused(v1.start(story))
 
 
 def test_inv_12_no_test_where_no_pregnancy_is_possible() -> None:

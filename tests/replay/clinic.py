@@ -31,7 +31,7 @@ from vault.canonical import header_bytes
 from vault.chain import link
 from vault.keys import DataKey
 from vault.sealing import seal
-from workflows.escalation import EscalationWorkflow
+from workflows.escalation import EscalationWorkflow, PageReportWorkflow
 from workflows.journey import JourneyWorkflow
 
 
@@ -114,11 +114,12 @@ async def workers(client: Client, keys: GoldenKeys, outside: Outside) -> AsyncIt
     ledger = LedgerActivities(MemoryLog(), keys)
     effects: list[Any] = [outside.write_ehr_records, outside.send_message]
     appends: list[Any] = [ledger.append_events, ledger.find_receipt]
+    paging = [EscalationWorkflow, PageReportWorkflow]
     async with AsyncExitStack() as stack:
         for worker in (
             Worker(client, task_queue=JOURNEYS, workflows=[JourneyWorkflow], activities=appends),
             Worker(client, task_queue=EFFECTS, activities=effects),
-            Worker(client, task_queue=ESCALATIONS, workflows=[EscalationWorkflow], activities=[outside.page_on_call]),
+            Worker(client, task_queue=ESCALATIONS, workflows=paging, activities=[outside.page_on_call]),
         ):
             await stack.enter_async_context(worker)
         yield
