@@ -157,7 +157,7 @@ def takes_part(journey: Journey, role: Role, subject: str) -> bool:
         case Role.PATIENT:
             return journey.patient.subject == subject
         case Role.THERAPIST:
-            return True
+            return journey.care_team.therapist.subject == subject
         case Role.PRESCRIBER:
             return prescriber is not None and prescriber.subject == subject
         case Role.ON_CALL:

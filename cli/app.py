@@ -14,6 +14,7 @@ import typer
 
 from cli import demo as demo_commands
 from cli.audit import audit
+from cli.errors import expected
 from cli.upkeep import db, healthcheck
 
 OK, FINDING, USAGE, UNAVAILABLE = 0, 1, 2, 3
@@ -41,25 +42,10 @@ def run(arguments: list[str]) -> int:
         if hasattr(error, "format_message"):  # click's own complaints about usage
             print(f"alliance: {error.format_message()}. See `alliance --help`.", file=sys.stderr)
             return USAGE
-        if isinstance(error, _expected()):
+        if isinstance(error, expected()):
             print(f"alliance: {error}", file=sys.stderr)
             return UNAVAILABLE
         raise
-
-
-def _expected() -> tuple[type[Exception], ...]:
-    """Failures whose message already says what to do. Looked up when one is at hand, so that --help stays quick."""
-    from runtime.settings import SettingsError
-    from runtime.temporal import TemporalUnavailableError
-    from stack.connection import NoStackError
-    from stack.postgres import PostgresError
-    from stack.processes import ChildError
-    from stack.temporal_server import TemporalServerError
-    from store.errors import StoreError
-    from vault.errors import VaultError
-
-    ours = (SettingsError, TemporalUnavailableError, StoreError, VaultError)
-    return (*ours, NoStackError, PostgresError, ChildError, TemporalServerError)
 
 
 async def _until_told(service: AbstractAsyncContextManager[Any]) -> None:

@@ -36,7 +36,7 @@ StackDir = Annotated[
     Path | None,
     typer.Option(
         "--stack",
-        help="State directory of a running embedded stack. Default: the environment's settings, else the default one.",
+        help="State directory of an embedded stack, running or kept. Default: the environment, else the default one.",
         show_default=False,
     ),
 ]
@@ -201,17 +201,14 @@ def _answer(asked: Asked) -> None:
     """Run, print, leave with the exit code."""
     from audit.report import SOURCE_UNAVAILABLE, Finding, Report
     from cli.audit_views import show_report
-    from runtime.settings import SettingsError
-    from runtime.temporal import TemporalUnavailableError
-    from stack.connection import NoStackError
-    from store.errors import StoreError
-    from vault.errors import VaultError
+    from cli.errors import expected
 
-    command = asked.operation.replace("_", " ", 1).replace("_", "-")
     try:
         report = asyncio.run(_run(asked))
-    except (SettingsError, NoStackError, TemporalUnavailableError, StoreError, VaultError) as error:
-        report = Report(command)
+    except Exception as error:
+        if not isinstance(error, expected()):
+            raise
+        report = Report(asked.operation.replace("_", " ", 1).replace("_", "-"))
         report.findings.append(Finding(SOURCE_UNAVAILABLE, None, None, str(error)))
     if asked.as_json:
         print(json.dumps(report.as_json(), ensure_ascii=False))
@@ -222,29 +219,34 @@ def _answer(asked: Asked) -> None:
 
 
 async def _run(asked: Asked) -> Report:
-    import structlog
-
-    from domain.envelope import Purpose
     from runtime.logs import configure_logs
     from runtime.settings import load_settings
 
-    _adopt_stack(asked.stack)
-    # An audit must not take the metrics port of the worker whose settings it borrows.
-    settings = load_settings().model_copy(update={"metrics_bind": None})
-    configure_logs(settings.log_level)
-    log = structlog.get_logger("alliance.audit")
-    named: list[Any] = [*(asked.journeys or ()), *(() if asked.journeys else ("all",))]
+    async with AsyncExitStack() as opened:
+        await _adopt_stack(asked.stack, opened)
+        # An audit must not take the metrics port of the worker whose settings it borrows.
+        settings = load_settings().model_copy(update={"metrics_bind": None})
+        configure_logs(settings.log_level)
+        _note_access(asked)
+        with _progress(quiet=asked.as_json) as tell:
+            return await asked.run(settings, opened, tell)
+
+
+def _note_access(asked: Asked) -> None:
+    """Log who looks at what, before anything is read."""
+    import structlog
+
+    from domain.envelope import Purpose
+
+    named: tuple[Any, ...] = tuple(asked.journeys or ()) or ("all",)
     for journey_id in named:
-        log.info(
+        structlog.get_logger("alliance.audit").info(
             "record_accessed",
             operation=asked.operation,
             subject=_who(),
             purpose=Purpose.HEALTHCARE_OPERATIONS.value,
             journey_id=journey_id,
         )
-    async with AsyncExitStack() as opened:
-        with _progress(quiet=asked.as_json) as tell:
-            return await asked.run(settings, opened, tell)
 
 
 def _who() -> str:
@@ -255,13 +257,13 @@ def _who() -> str:
         return f"uid-{os.getuid()}"
 
 
-def _adopt_stack(stack: Path | None) -> None:
+async def _adopt_stack(stack: Path | None, opened: AsyncExitStack) -> None:
     """Take the settings of an embedded stack: the named one, or the default one when the environment names no log."""
-    from stack.connection import running_stack
     from stack.paths import state_dir
+    from stack.reopen import ledgers
 
     if stack is not None or "ALLIANCE_LOG_DATABASE_URL" not in os.environ:
-        os.environ.update(running_stack(stack or state_dir()).env)
+        os.environ.update(await opened.enter_async_context(ledgers(stack or state_dir())))
 
 
 @contextmanager

@@ -9,12 +9,13 @@ from rich.table import Table
 
 from audit.report import OK, Report
 
+_FILE_WIDTH = 160
 _WHOLE = frozenset({"code", "journey", "event", "recorded (UTC)", "occurred (UTC)"})
 
 
 def show_report(report: Report, *, quiet: bool) -> None:
     """Findings, notes, counts and the verdict. ``quiet``: stdout belongs to a program, so only notes, to stderr."""
-    console = Console(stderr=quiet)
+    console = _console(stderr=quiet)
     for note in report.notes:
         console.print(f"note: {note}", markup=False, highlight=False)
     if quiet:
@@ -30,6 +31,12 @@ def show_report(report: Report, *, quiet: bool) -> None:
     console.print(f"{report.command}: {verdict}. {counts or 'nothing checked'} ({report.seconds} s)", markup=False)
 
 
+def _console(*, stderr: bool = False) -> Console:
+    """A terminal as wide as it is; a file or a pipe wide enough for whole names."""
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=_FILE_WIDTH)
+
+
 def show_timeline(report: Report) -> None:
     """One line for each event."""
     with_data = any("data" in line for line in report.view)
@@ -41,7 +48,7 @@ def show_timeline(report: Report) -> None:
         cells = [line["sequence"], *moments, line["type"], line["actor_role"]]
         cells += [line["purpose"], *([_short(line.get("data"))] if with_data else [])]
         table.add_row(*map(str, cells))
-    Console().print(table)
+    _console().print(table)
 
 
 def show_state(report: Report) -> None:
@@ -49,7 +56,7 @@ def show_state(report: Report) -> None:
     table = _table("", "")
     for name, value in report.view.items():
         table.add_row(name.replace("_", " "), _short(value))
-    Console().print(table)
+    _console().print(table)
 
 
 def _table(*names: str) -> Table:

@@ -28,6 +28,8 @@ class Facts:
         try:
             envelope = workflow.payload_converter().from_payload(args[0].payload, FactEnvelope)
         except (ValueError, KeyError, IndexError, RuntimeError):
+            envelope = None
+        if not isinstance(envelope, FactEnvelope):
             workflow.logger.error("signal_unreadable")
             return
         if envelope.fact_id not in {*self.seen, *(waiting.fact_id for waiting in self.waiting)}:

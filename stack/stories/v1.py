@@ -43,29 +43,35 @@ def wai_sr(total: int) -> list[int]:
     return [base + 1] * more + [base] * (12 - more)
 
 
-async def tell(t: Teller) -> None:
-    """The whole case."""
+async def up_to_the_first_dose(t: Teller) -> str:
+    """From the referral to the first release; the dosing session's id."""
     await _referral_and_onboarding(t)
     await _intake_and_decision(t)
     await _prescription(t, day=8, sessions=2, fill_day=10, delivery_day=12, number=1)
     await _preparation(t)
-    sessions = [await _book(t, "dosing", DOSING_DAYS[0])]
-    await _dosing_day(t, sessions[0], DOSING_DAYS[0], 0)
+    session = await _book(t, "dosing", DOSING_DAYS[0])
+    await _dosing_day(t, session, DOSING_DAYS[0], 0)
+    return session
+
+
+async def tell(t: Teller) -> None:
+    """The whole case."""
+    sessions = [await up_to_the_first_dose(t)]
     sessions.append(await _book(t, "dosing", DOSING_DAYS[1]))
     await t.at(t.day(23, "10:00"), "A dose before the integration is refused")
     t.check(
         "starting dose 2 before the D24 integration is refused INTEGRATION_DUE; booking it is not",
         await t.refused("INTEGRATION_DUE", "therapist", "start_dosing", session_id=sessions[1]),
     )
-    await _integration(t, sessions[0], 24, 0)
+    await integration(t, sessions[0], 24, 0)
     await _dosing_day(t, sessions[1], DOSING_DAYS[1], 1)
-    await _integration(t, sessions[1], 38, 1)
+    await integration(t, sessions[1], 38, 1)
     await _follow_up(t)
     await _prescription(t, day=38, sessions=6, fill_day=40, delivery_day=42, number=2)
     for number, day in enumerate(DOSING_DAYS[2:], start=2):
         sessions.append(await _book(t, "dosing", day))
         await _dosing_day(t, sessions[number], day, number)
-        await _integration(t, sessions[number], day + 2, number)
+        await integration(t, sessions[number], day + 2, number)
     await _completion(t)
     await _facts(t)
 
@@ -86,6 +92,7 @@ async def _referral_and_onboarding(t: Teller) -> None:
         therapist={"subject": subject("therapist"), "licence_states": ["NY"]},
         diagnosis_icd10="F33.2",
         presenting_problem="Recurrent major depression; escitalopram 10 mg.",
+        known_risks="None known.",
         alliance_since="2025-06-01",
         modality="remote",
     )
@@ -102,7 +109,9 @@ async def _referral_and_onboarding(t: Teller) -> None:
     await t.tell("patient", "record_emergency_contact", **contact)
     await t.tell("coordinator", "verify_chaperone", chaperone_name="Nora Neu", phone="+1-555-0102", is_adult=True)
     await t.tell("patient", "choose_pharmacy", pharmacy="Example Compounding Pharmacy")
-    await t.tell("patient", "record_health_history", medications=["escitalopram 10 mg"], could_become_pregnant=True)
+    history = {"medications": ["escitalopram 10 mg"], "allergies": ["none known"], "conditions": ["none other"]}
+    narrative = "Three episodes since 2015; no psychosis, no mania, no heart disease."
+    await t.tell("patient", "record_health_history", **history, narrative=narrative, could_become_pregnant=True)
     for scope in ("treatment", "ketamine", "telehealth"):
         await t.tell("patient", "sign_consent", scope=scope, version=1, meaning="I consent to this treatment")
     await _questionnaires(t, 2)
@@ -235,7 +244,8 @@ async def _dosing_day(t: Teller, session: str, day: int, number: int) -> None:
     )
 
 
-async def _integration(t: Teller, dosing_session: str, day: int, number: int) -> None:
+async def integration(t: Teller, dosing_session: str, day: int, number: int) -> None:
+    """The integration of a dose, with WAI-SR, and the outcome forms on their days."""
     session = await _book(t, "integration", day)
     await t.at(t.day(day, "11:00"), f"Integration {number + 1}")
     await t.tell(

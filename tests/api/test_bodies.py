@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -139,5 +138,4 @@ async def test_a_journey_id_that_is_none_is_422(api: Api) -> None:
         answer.status_code,
         [error["loc"] for error in answer.json()["errors"]],
     )
-    assert SECRET not in answer.text
-    assert UUID(int=0) != api.journey_id
+    assert "`" not in answer.text  # how pydantic quotes the character that it stumbled over

@@ -34,8 +34,8 @@ async def client(issuer: Issuer) -> AsyncIterator[httpx2.AsyncClient]:
 
 
 async def test_a_good_token_names_its_person(issuer: Issuer, client: httpx2.AsyncClient) -> None:
-    """Subject, known roles in their order, credential, time and methods are what the token says."""
-    token = issuer.token("prescriber", "wizard", "on_call", amr=["pwd", "otp"], iat=NOW - 60)
+    """Subject, roles in their order (never the system's), credential, time and methods are what the token says."""
+    token = issuer.token("prescriber", "wizard", "system", "outside", "on_call", amr=["pwd", "otp"], iat=NOW - 60)
 
     principal = await TokenVerifier(ISSUER, AUDIENCE, client).verify(token)
 

@@ -55,7 +55,8 @@ async def test_a_slow_journey_is_escalated_for_and_then_answers(api: Api) -> Non
     until, key = asyncio.Event(), uuid4()
     api.journeys.behave = _slow(until)
     request = asyncio.create_task(api.command(NAME, CONCERN, Role.PATIENT, key=key))
-    await api.journeys.escalated.wait()
+    async with asyncio.timeout(5):
+        await api.journeys.escalated.wait()
     until.set()
 
     answer = await request

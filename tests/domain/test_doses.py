@@ -131,6 +131,27 @@ def test_nothing_more_is_given_after_a_stop() -> None:
     assert Code.CONSENT == refused(revoked.do(booster(session)))
 
 
+@pytest.mark.parametrize(
+    ("changed", "code"), [({"dose_ceiling_mg": 149.0}, Code.DOSE_CEILING), ({"dose_ceiling_mg": 150.0}, None)]
+)
+def test_inv_20_dose_and_booster_stay_below_the_decisions_ceiling(
+    changed: dict[str, object], code: Code | None
+) -> None:
+    """The ceiling of the decision in force counts, also when it is lower than the prescription's."""
+    story, session = after_dose()
+    _redecide(story, **changed)
+
+    assert code == refused(story.do(booster(session)))
+
+
+def test_no_booster_when_eligibility_has_ended() -> None:
+    """A decision that ends in the middle of a session ends what is given, ceiling or not."""
+    story, session = after_dose()
+    _redecide(story, valid_until=story.now)
+
+    assert Code.NO_ACTIVE_ELIGIBILITY == refused(story.do(booster(session)))
+
+
 @pytest.mark.parametrize(("weight", "mg", "code"), [(50.0, 350.0, None), (50.0, 350.1, Code.DOSE_LIMIT)])
 def test_inv_25_a_session_is_limited_by_weight(weight: float, mg: float, code: Code | None) -> None:
     """7 mg per kg and session: 350 mg at 50 kg, whatever a prescription may authorise."""
@@ -161,16 +182,18 @@ def _authorised(mg: float, dose: int) -> Story:
     v1.start(story)
     rx = story.journey.prescriptions.all[0]
     more = rx.draft.model_copy(update={"dose_mg": mg, "max_mg_per_session": mg})
-    decision = story.journey.eligibility.decision
-    assert decision is not None
-    eligibility = story.journey.eligibility.model_copy(
-        update={"decision": decision.model_copy(update={"dose_ceiling_mg": None})}
-    )
+    _redecide(story, dose_ceiling_mg=None)
     prescriptions = story.journey.prescriptions.replace(rx.rx_id, draft=more)
-    story.state = story._folded = story.journey.model_copy(
-        update={"prescriptions": prescriptions, "eligibility": eligibility}
-    )
+    story.state = story._folded = story.journey.model_copy(update={"prescriptions": prescriptions})
     return story
+
+
+def _redecide(story: Story, **changed: object) -> None:
+    """Put another decision in force, by some other way than the rules'."""
+    here = story.journey.eligibility
+    assert here.decision is not None
+    eligibility = here.model_copy(update={"decision": here.decision.model_copy(update=changed)})
+    story.state = story._folded = story.journey.model_copy(update={"eligibility": eligibility})
 
 
 def _problem(story: Story, mg: float) -> Code | None:

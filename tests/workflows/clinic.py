@@ -6,7 +6,7 @@ Time is the workflow's own virtual clock; it moves only when a test winds it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -36,7 +36,7 @@ from runtime.names import JOURNEY_WORKFLOW, JOURNEYS, escalation_workflow_id, jo
 from tests.domain.kit import ACTORS, Story
 from tests.domain.stages import REFERRAL
 from tests.workflows.fakes import FakeLog, Outside, Stream
-from workflows.contracts import CommandAnswer, JourneySnapshot, JourneyStart
+from workflows.contracts import Attempt, CommandAnswer, JourneySnapshot, JourneyStart
 
 PATIENCE_SECONDS = 20
 SKIPS_MAX = 10_000
@@ -90,12 +90,12 @@ class Clinic:
         await live.open()
         return live
 
-    async def resumed(self, story: Story, state: State | None = None) -> Live:
+    async def resumed(self, story: Story, attempts: Mapping[str, Attempt] | None = None) -> Live:
         """A story's journey as it stands, at its own time, as it is when a log has been folded."""
         journey_id = uuid4()
         stream = self.log.streams[journey_id]
         stream.put(story.records)
-        state = (state or story.state).model_copy(update={"journey_id": journey_id})
+        state = story.state.model_copy(update={"journey_id": journey_id})
         shift = datetime.now(UTC) - story.now
         live = self.journey(
             JourneyStart(
@@ -103,7 +103,7 @@ class Clinic:
                 patient_id=state.patient_id,
                 clock_shift_seconds=shift.total_seconds(),
                 simulated=True,
-                snapshot=JourneySnapshot(state=state, chain_head=stream.head),
+                snapshot=JourneySnapshot(state=state, chain_head=stream.head, attempts=dict(attempts or {})),
             )
         )
         await self.client.start_workflow(JOURNEY_WORKFLOW, live.start, id=live.handle.id, task_queue=JOURNEYS)
@@ -177,11 +177,10 @@ class Live:
     ) -> str | None:
         """Send a command; the code it is refused with, None when it is accepted."""
         try:
-            await (await self.begin(command, by, again=again)).result()
-        except WorkflowUpdateFailedError as failed:
-            assert isinstance(failed.cause, ApplicationError)
-            return failed.cause.type
-        return None
+            update = await self.begin(command, by, again=again)
+        except WorkflowUpdateFailedError as failed:  # by the validator
+            return _code(failed)
+        return await code_of(update)
 
     async def report(self, fact: Command, fact_id: str, *, source: str = "pharmacy") -> None:
         """Signal a fact."""
@@ -272,3 +271,17 @@ class Live:
     def pages(self) -> list[str]:
         """The keys of all pages so far."""
         return self.clinic.outside.keys(self.id, "page_on_call")
+
+
+async def code_of(update: WorkflowUpdateHandle[CommandAnswer]) -> str | None:
+    """The code that a command was refused with, None when it was accepted."""
+    try:
+        await update.result()
+    except WorkflowUpdateFailedError as failed:
+        return _code(failed)
+    return None
+
+
+def _code(failed: WorkflowUpdateFailedError) -> str | None:
+    assert isinstance(failed.cause, ApplicationError)
+    return failed.cause.type

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
+import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
@@ -16,6 +17,7 @@ from domain.journey import Context, Source
 from domain.journey.prescription import PharmacyStatusReceived
 from domain.journey.referral import AcceptReferral, AcknowledgeReferral
 from domain.journey.safety import AnswerPage, ReportSafetyConcern
+from domain.protocols import Protocol
 from tests.workflows.clinic import Clinic, Live, ask, eventually
 from workflows.ledger import request_digest
 
@@ -56,17 +58,18 @@ async def test_a_lost_acknowledgement_applies_once(clinic: Clinic) -> None:
     assert ("referral_accepted.v1",) == (await live.send(AcceptReferral())).events
 
 
-async def test_a_stalled_log_refuses_new_commands_but_no_safety_command(clinic: Clinic) -> None:
+async def test_a_stalled_log_refuses_new_commands_but_no_safety_command(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A command that could only queue is refused at once; a concern is taken, and pages before it is recorded."""
+    monkeypatch.setattr(protocols, "CATALOGUE", {name: impatient(one) for name, one in protocols.CATALOGUE.items()})
     live = await clinic.opened()
     await live.settled()
     clinic.log.down.add(live.id)
     waiting = await live.begin(AcknowledgeReferral())
 
-    async def is_stalled() -> bool:
-        return await live.refused(AcceptReferral(), Role.MEDICAL_DIRECTOR) == Code.LOG_STALLED
-
-    await eventually(is_stalled)
+    await eventually(lambda: "referral_acknowledged.v1" == clinic.log.asked[live.id][-1].records[0].header.type)
+    assert Code.LOG_STALLED == await live.refused(AcceptReferral())
     concern = await live.begin(CONCERN, Role.COORDINATOR)
     await eventually(lambda: bool(live.pages()))
     assert "safety_concern_added.v1" not in live.stream.types
@@ -136,6 +139,12 @@ async def test_a_command_recorded_before_a_restart_gets_its_old_answer(clinic: C
 # --- what the tests do to a log -----------------------------------------------------------------------------------
 
 
+def impatient(policy: Protocol) -> Protocol:
+    """The same rules, under which a log that does not answer at once is stalled."""
+    clocks = policy.clocks.model_copy(update={"append_stall_seconds": 0})
+    return policy.model_copy(update={"clocks": clocks})
+
+
 def rewrite(live: Live) -> None:
     """Let the log be another one than the journey knows."""
     live.stream.hashes[-1] = "f" * 64
@@ -155,11 +164,12 @@ async def diverged(clinic: Clinic) -> Live:
 
 def append_elsewhere(live: Live, command: CommandEnvelope) -> int:
     """Record a command as another run of this journey would; the length of the log then."""
+    now = datetime.now(UTC)
     ctx = Context(
         command_id=command.command_id,
         actor=command.actor,
-        now=datetime.now(UTC),
-        at=datetime.now(UTC),
+        now=now,
+        at=now,
         policy=protocols.protocol(live.open_state.policy_version),
     )
     decision = rules.decide(live.state, rules.parse_command(command), ctx)

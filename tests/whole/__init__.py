@@ -1,0 +1,1 @@
+"""The whole of Alliance at once: every process, every server, through the API."""
