@@ -21,6 +21,7 @@ from docs.sayings import sentences, statuses
 from domain.codes import Code
 from domain.journey import COMMANDS, EVENTS, FACTS
 from domain.journey.messages import Command, Event
+from domain.journey.referral import SubmitReferral
 from domain.protocols import CATALOGUE
 from runtime import names
 from runtime.logs import FIELDS
@@ -35,11 +36,11 @@ NOTE = "<!-- Written by `python -m docs.build`. Change the code, not this page. 
 _LISTS = re.compile(r"(?<=<!-- lists: begin -->\n).*?(?=<!-- lists: end -->)", re.DOTALL)
 
 
-def pages() -> dict[Path, str]:
-    """Give every page with the text it must have."""
-    found = {REFERENCE / f"{name}.md": write() for name, write in _PAGES.items()}
-    found[PRIVACY] = _LISTS.sub(lambda _: _privacy_lists(), PRIVACY.read_text("utf-8"))
-    return found
+def page(path: Path) -> str:
+    """Give the text that a page of WRITTEN must have."""
+    if path == PRIVACY:
+        return _LISTS.sub(lambda _: _privacy_lists(), PRIVACY.read_text("utf-8"))
+    return _PAGES[path.stem]()
 
 
 def _page(title: str, *parts: str) -> str:
@@ -62,7 +63,8 @@ def _commands() -> str:
     shapes = Shapes()
 
     def command(message: type[Command]) -> str:
-        route = "/journeys" if message.name == "submit_referral" else f"/journeys/{{journey_id}}/commands/{message.name}"
+        opening = message is SubmitReferral
+        route = "/journeys" if opening else f"/journeys/{{journey_id}}/commands/{message.name}"
         roles = ", ".join(f"`{role}`" for role in sorted(message.roles))
         head = f"### `{message.name}`\n\n{sentence(message)}\n\n`POST {route}`, by {roles}."
         return f"{head}\n\n{fields_of(message, shapes)}"
@@ -86,7 +88,8 @@ def _events() -> str:
 
     def event(message: type[Event]) -> str:
         described = f"{sentence(message)}\n\n" if message.__doc__ else ""
-        return f"### `{message.type}`\n\n{described}Sensitivity `{message.sensitivity}`.\n\n{fields_of(message, shapes)}"
+        about = f"{described}Sensitivity `{message.sensitivity}`."
+        return f"### `{message.type}`\n\n{about}\n\n{fields_of(message, shapes)}"
 
     return _page(
         "Events",
@@ -205,11 +208,15 @@ _PAGES: dict[str, Callable[[], str]] = {
     "routes": _routes,
 }
 
+WRITTEN = (*(REFERENCE / f"{name}.md" for name in _PAGES), PRIVACY)
+"""Every page, or part of one, that this writes."""
+
 
 def main() -> None:
     """Write the pages that changed, and say which."""
     REFERENCE.mkdir(exist_ok=True)
-    for path, text in pages().items():
+    for path in WRITTEN:
+        text = page(path)
         if not path.exists() or path.read_text("utf-8") != text:
             path.write_text(text, encoding="utf-8")
             sys.stdout.write(f"wrote {path.relative_to(DOCS.parent)}\n")

@@ -29,7 +29,7 @@ _NOWHERE: dict[str, str] = {}
 
 
 def sentences() -> dict[str, list[str]]:
-    """Give for each code the sentences it comes with, in the order of the source; ``…`` stands for what is filled in."""
+    """Give for each code the sentences it comes with, in the source's order; ``…`` stands for what is filled in."""
     found: defaultdict[str, dict[str, None]] = defaultdict(dict)
     for folder in _FOLDERS:
         for path in sorted((ROOT / folder).rglob("*.py")):
@@ -83,10 +83,9 @@ def _pairs(node: ast.AST, texts: dict[str, str]) -> Iterator[tuple[str, str]]:
     """A code and the sentence on either side of it."""
     elements = node.args if isinstance(node, ast.Call) else node.elts if isinstance(node, ast.Tuple) else []
     for left, right in pairwise(elements):
-        if (code := _code(left)) and (sentence := _text(right, texts)):
-            yield code, sentence
-        elif (code := _code(right)) and (sentence := _text(left, texts)):
-            yield code, sentence
+        for one, other in ((left, right), (right, left)):
+            if (code := _code(one)) and (sentence := _text(other, texts)):
+                yield code, sentence
 
 
 def _code(node: ast.expr) -> str | None:
@@ -108,11 +107,9 @@ def _text(node: ast.expr, texts: dict[str, str]) -> str | None:
 
 
 def _texts_by_name(scope: ast.AST) -> dict[str, str]:
-    found = {}
-    for node in ast.walk(scope):
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and (text := _text(node.value, _NOWHERE)):
-            found[node.targets[0].id] = text
-    return found
+    assigned = (node for node in ast.walk(scope) if isinstance(node, ast.Assign))
+    pairs = ((node.targets[0], _text(node.value, _NOWHERE)) for node in assigned)
+    return {name.id: text for name, text in pairs if isinstance(name, ast.Name) and text}
 
 
 def _returned(source: str) -> Iterator[str]:

@@ -12,8 +12,6 @@ from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
-from pydantic import ConfigDict
-
 from domain.codes import Code
 from domain.effects import EffectRequest
 from domain.envelope import Actor, Role, Sensitivity
@@ -25,9 +23,6 @@ CLINICIANS = frozenset({Role.THERAPIST, Role.PRESCRIBER, Role.ON_CALL, Role.MEDI
 
 class Command(Value):
     """A request to a journey. ``name`` is its update's name and its API route; ``roles`` who may send it."""
-
-    # An infinite number is no clinical number, and canonical JSON cannot hold one: it must not reach the log.
-    model_config = ConfigDict(allow_inf_nan=False)
 
     name: ClassVar[str]
     roles: ClassVar[frozenset[Role]]

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from domain.calendars import local_date
 from domain.codes import Code
@@ -43,8 +43,6 @@ class RxStatus(StrEnum):
 
 class Draft(Value):
     """What the prescriber wants dispensed. ``strength_mg`` per unit, ``quantity`` in units."""
-
-    model_config = ConfigDict(allow_inf_nan=False)
 
     strength_mg: float = Field(gt=0)
     quantity: int = Field(ge=1, le=200)

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -18,11 +18,13 @@ _VARIABLE = re.compile(r"\$\{(?P<name>[A-Z_]+)(?::(?P<kind>[-?])(?P<rest>[^}]*))
 
 @cache
 def compose() -> dict[str, Any]:
+    """Give the whole file."""
     document: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
     return document
 
 
 def services() -> dict[str, dict[str, Any]]:
+    """Give every service by its name."""
     found: dict[str, dict[str, Any]] = compose()["services"]
     return found
 
@@ -42,7 +44,7 @@ def env_example() -> dict[str, str]:
     """Give what .env.example sets."""
     lines = (ROOT / ".env.example").read_text("utf-8").splitlines()
     pairs = [line.split("=", 1) for line in lines if line and not line.startswith("#")]
-    return {name: value for name, value in pairs}
+    return {name: value for name, value in pairs}  # noqa: C416 mypy wants to see pairs
 
 
 def substituted(value: str) -> str:

@@ -32,6 +32,7 @@ every_service = pytest.mark.parametrize(("name", "service"), services().items(),
 
 
 def dependencies() -> set[tuple[str, str]]:
+    """Give what is waited for, and until when."""
     return {
         (needed, how["condition"])
         for service in services().values()
@@ -40,6 +41,7 @@ def dependencies() -> set[tuple[str, str]]:
 
 
 def jobs() -> set[str]:
+    """Give the services that end by themselves."""
     return {name for name, condition in dependencies() if condition == ONE_OFF}
 
 
@@ -127,14 +129,13 @@ def test_a_command_of_ours_is_one_that_the_command_line_knows(name: str) -> None
     if "healthcheck" in service:
         lines.append(service["healthcheck"]["test"][1:])
 
-    for program, *arguments in lines:
+    for program, *words in lines:
         assert program == "alliance"
         command = typer.main.get_command(app)
         while isinstance(command, typer.core.TyperGroup):
-            known, arguments = command.commands, arguments[:]
-            assert arguments[0] in known
-            command = known[arguments.pop(0)]
-        command.make_context(program, arguments)  # parses, runs nothing; refuses what it does not know
+            assert words[0] in command.commands
+            command = command.commands[words.pop(0)]
+        command.make_context(program, words)  # parses, runs nothing; refuses what it does not know
 
 
 def test_servers_are_those_that_the_tests_run_against() -> None:

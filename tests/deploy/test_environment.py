@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import Any
 
 import opentelemetry.sdk.environment_variables as otel
@@ -11,7 +12,7 @@ import api.serving
 import worker.escalations
 import worker.journeys
 from runtime.settings import PREFIX, Settings
-from tests.deploy.composition import compose, env_example, ours, services, substituted, variables
+from tests.deploy.composition import ROOT, compose, env_example, ours, services, substituted, variables
 
 SDK_VARIABLES = {
     *("TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_API_KEY", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE"),
@@ -47,11 +48,13 @@ MAY_ALSO_HAVE = {"worker": {"ehr_token"}}
 
 
 def setting_of(variable: str) -> str:
+    """Name the setting that a variable sets, by its value or by a file."""
     name = variable.removeprefix(PREFIX).lower()
     return name if name in Settings.model_fields else name.removesuffix("_file")
 
 
 def settings_of(service: dict[str, Any]) -> dict[str, str]:
+    """Give the settings that a service is given."""
     return {setting_of(name): value for name, value in service["environment"].items() if name.startswith(PREFIX)}
 
 
@@ -131,6 +134,7 @@ def test_secrets_are_never_in_the_repository() -> None:
     """Secrets come from the one directory that git ignores, and nothing in .env.example is one."""
     for secret in compose()["secrets"].values():
         assert secret["file"].startswith("./secrets/")
+        assert subprocess.run(["git", "check-ignore", "--quiet", secret["file"]], cwd=ROOT, check=False).returncode == 0
     for name in env_example():
         field = Settings.model_fields.get(name.removeprefix(PREFIX).lower())
         assert field is None or "SecretStr" not in str(field.annotation)

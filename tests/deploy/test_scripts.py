@@ -209,9 +209,7 @@ def test_a_start_script_hands_over_the_secret_that_its_service_has(
 ) -> None:
     """A service whose script reads a secret is given that secret, and its program is started with it."""
     text = (DEPLOY / "temporal" / script).read_text("utf-8")
-    (service,) = (
-        service for service in services().values() if f"/scripts/{script}" in str(service.get("entrypoint"))
-    )
+    (service,) = (service for service in services().values() if f"/scripts/{script}" in str(service.get("entrypoint")))
 
     assert [secret] == service["secrets"]
     assert f"{variable}=$(cat /run/secrets/{secret})" in text

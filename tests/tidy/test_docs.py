@@ -1,4 +1,4 @@
-"""The documentation says what the code says, names everything that can be named, and leads nowhere that is not there."""
+"""The documentation says what the code says, names all that can be named, and leads nowhere that is not there."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from pathlib import Path
 import pytest
 
 from docs import build
+from docs.sayings import sentences
 from domain.codes import Code
 from domain.journey import COMMANDS, EVENTS, FACTS
-from docs.sayings import sentences
 from domain.protocols import CATALOGUE
 from runtime.settings import PREFIX, Settings
 from tests.tidy.tree import ROOT, texts
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 STACK_VARIABLES = {"ALLIANCE_STATE_DIR", "ALLIANCE_PG_BIN"}
-PAGES = sorted((ROOT / "docs").rglob("*.md")) + [ROOT / "README.md"]
+PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"]
 
 _WHOLE_VARIABLE = re.compile(r"(?<![\w<])ALLIANCE_[A-Z0-9_]*[A-Z0-9](?![\w<*])")
 
 
-@pytest.mark.parametrize("page", build.pages(), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", build.WRITTEN, ids=lambda page: page.name)
 def test_a_written_page_is_what_the_code_says(page: Path) -> None:
     """Nobody changed a registry without its reference: ``python -m docs.build`` writes it."""
-    assert build.pages()[page] == page.read_text("utf-8")
+    assert build.page(page) == page.read_text("utf-8")
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,7 @@ def test_every_variable_that_is_written_about_exists() -> None:
 
 
 def distribution(requirement: str) -> str:
+    """Give the name that a requirement begins with."""
     return re.split(r"[\[<>=~! ]", requirement, maxsplit=1)[0]
 
 

@@ -19,10 +19,12 @@ ABOUT_THE_ERROR = {"exc_info", "error", "frames"}
 
 
 def snake(name: str) -> str:
+    """Spell a class's name as a message's."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
 def log_calls() -> Iterator[tuple[str, ast.Call]]:
+    """Give every call that writes a log line, with its place."""
     for name in python(*OURS):
         for node in ast.walk(tree(name)):
             if (
@@ -36,10 +38,12 @@ def log_calls() -> Iterator[tuple[str, ast.Call]]:
 
 
 def choices(node: ast.expr) -> list[ast.expr]:
+    """Give what a conditional expression may come to."""
     return [*choices(node.body), *choices(node.orelse)] if isinstance(node, ast.IfExp) else [node]
 
 
 def is_event_name(node: ast.expr) -> bool:
+    """Whether this is a constant that can name a log line."""
     return isinstance(node, ast.Constant) and re.fullmatch(r"[a-z][a-z0-9_]{2,80}", str(node.value)) is not None
 
 

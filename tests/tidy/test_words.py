@@ -11,7 +11,8 @@ from tests.tidy.tree import texts
 UNFINISHED = re.compile("|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK", "NotImplemented" + "Error"]))
 NOT_RUN = re.compile(r"pytest\.(mark\.)?(skip|xfail|import" + "orskip)|unittest" + r"\.skip")
 MACHINE = re.compile(r"(?<![\w.$}])/(root|work|" + r"tmp|home(?!/ui-server))/\w")
-REGISTRIES = re.compile("|".join(["py" + r"pi\.org", "python" + r"hosted\.org", "npm" + r"js\.org", "crates" + r"\.io"]))
+_HOSTS = ("py" + r"pi\.org", "python" + r"hosted\.org", "npm" + r"js\.org", "crates" + r"\.io")
+REGISTRIES = re.compile("|".join(_HOSTS))
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ def texts() -> dict[str, str]:
 
 @cache
 def tree(name: str) -> ast.Module:
+    """Give a Python file, parsed."""
     return ast.parse((ROOT / name).read_text("utf-8"), name)
 
 

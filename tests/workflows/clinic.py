@@ -17,6 +17,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
+    WorkflowExecutionDescription,
     WorkflowHandle,
     WorkflowUpdateFailedError,
     WorkflowUpdateHandle,
@@ -25,7 +26,6 @@ from temporalio.client import (
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.converter import WorkflowSerializationContext
 from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
 from domain import journey as rules
@@ -73,11 +73,11 @@ class Clinic:
     log: FakeLog
     outside: Outside
 
-    @property
-    def clock(self) -> TimeSkipper:
-        """Winds the virtual clocks."""
-        config = TimeSkippingConfig(enabled=False, max_session_skip_count=SKIPS_MAX)
-        return TimeSkipper(self.client, config=config)
+    async def wind(self, workflow: WorkflowHandle[Any, Any], length: timedelta) -> None:
+        """Let time pass for one workflow, and let happen what happens on the way."""
+        clock = TimeSkipper(self.client, config=TimeSkippingConfig(enabled=False, max_session_skip_count=SKIPS_MAX))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await clock.fast_forward(workflow, length)
 
     def journey(self, start: JourneyStart | None = None) -> Live:
         """A journey that nobody has heard of yet."""
@@ -193,12 +193,9 @@ class Live:
         )
         await self.handle.signal(fact.name, envelope)
 
-    async def wind(self, length: timedelta, *cases: UUID) -> None:
-        """Let time pass for the journey, and for the escalations of these cases with it."""
-        clock, ids = self.clinic.clock, [self.handle.id, *(escalation_workflow_id(self.id, case) for case in cases)]
-        handles = [self.clinic.client.get_workflow_handle(one) for one in ids]
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            await asyncio.gather(*(clock.fast_forward(handle, length) for handle in handles))
+    async def wind(self, length: timedelta) -> None:
+        """Let time pass for the journey. It must not have an open escalation: the server lets no parent go ahead."""
+        await self.clinic.wind(self.handle, length)
 
     # --- what can be seen of it -----------------------------------------------------------------------------------
 
@@ -247,26 +244,37 @@ class Live:
         return [EventType.Name(event.event_type).removeprefix("EVENT_TYPE_") for event in await self.history(run_id)]
 
     async def handed_over(self) -> JourneySnapshot:
-        """What the last run began with."""
+        """What a later run began with; waits for it."""
+        begun = self.start
+
+        async def is_later_run() -> bool:
+            nonlocal begun
+            begun = await self._begun()
+            return begun.snapshot != self.start.snapshot
+
+        await eventually(is_later_run)
+        assert begun.snapshot is not None
+        return begun.snapshot
+
+    async def _begun(self) -> JourneyStart:
         started = (await self.history())[0].workflow_execution_started_event_attributes
         context = WorkflowSerializationContext(namespace=self.clinic.client.namespace, workflow_id=self.handle.id)
         converter = self.clinic.client.data_converter.with_context(context)
         (begun,) = await converter.decode(started.input.payloads, [JourneyStart])
         assert isinstance(begun, JourneyStart)
-        assert begun.snapshot is not None
-        return begun.snapshot
+        return begun
+
+    async def status(self) -> str:
+        """RUNNING, COMPLETED …"""
+        return _status(await self.handle.describe())
 
     def escalation(self, command_id: UUID) -> WorkflowHandle[Any, Any]:
         """The escalation that a safety command raised."""
         return self.clinic.client.get_workflow_handle(escalation_workflow_id(self.id, case_of(command_id)))
 
-    async def is_running(self, command_id: UUID) -> bool:
-        """Whether the escalation of a command still pages."""
-        try:
-            status = (await self.escalation(command_id).describe()).status
-        except RPCError:
-            return False
-        return status is not None and status.name == "RUNNING"
+    async def escalation_status(self, command_id: UUID) -> str:
+        """RUNNING while it pages, COMPLETED once a clinician has answered."""
+        return _status(await self.escalation(command_id).describe())
 
     def pages(self) -> list[str]:
         """The keys of all pages so far."""
@@ -285,3 +293,8 @@ async def code_of(update: WorkflowUpdateHandle[CommandAnswer]) -> str | None:
 def _code(failed: WorkflowUpdateFailedError) -> str | None:
     assert isinstance(failed.cause, ApplicationError)
     return failed.cause.type
+
+
+def _status(described: WorkflowExecutionDescription) -> str:
+    assert described.status is not None
+    return described.status.name

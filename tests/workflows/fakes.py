@@ -85,8 +85,9 @@ class Stream:
             return known.model_copy(update={"status": "appended"}) if same else known
         if first != len(self.records) + 1 or request.expected_head != self.head:
             reason = "log_behind" if first > len(self.records) + 1 else "log_ahead"
-            end = {"first": first, "last": len(self.records), "chain_head": self.head}
-            return AppendResult(status="diverged", reason=reason, **end)
+            return AppendResult(
+                status="diverged", reason=reason, first=first, last=len(self.records), chain_head=self.head
+            )
         self.put(request.records)
         return AppendResult(
             status="appended", first=first, last=last, chain_head=self.head, types=tuple(self.types[first - 1 : last])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from temporalio.api.enums.v1 import EventType
@@ -82,18 +83,18 @@ async def test_an_unanswered_page_is_repeated_until_a_clinician_answers(clinic: 
     """Every five minutes, each with its own key; one answer stops every page of the journey."""
     live = await clinic.opened()
     concerns = [ask(CONCERN, Role.COORDINATOR) for _ in range(2)]
-    cases = [case_of(concern.command_id) for concern in concerns]
     for concern in concerns:
         await live.send(concern)
     await eventually(lambda: 2 == len(live.pages()))
     await live.logged("on_call_paged.v1")
 
-    await live.wind(timedelta(minutes=5, seconds=1), *cases)
+    for concern in concerns:
+        await clinic.wind(live.escalation(concern.command_id), timedelta(minutes=5, seconds=1))
     await eventually(lambda: 4 == len(live.pages()))
     await live.send(AnswerPage(), Role.ON_CALL)
 
     for concern in concerns:
-        await eventually(lambda ended=concern.command_id: has_ended(live, ended))  # type: ignore[misc]
+        await eventually(partial(has_ended, live, concern.command_id))
     assert 4 == len(set(live.pages()))
 
 
@@ -106,7 +107,7 @@ async def test_a_page_is_called_off_across_a_hand_over(clinic: Clinic) -> None:
     await live.send(AcceptReferral())  # a phase exit
     await live.settled()
     assert (case_of(concern.command_id),) == (await live.handed_over()).escalations
-    assert await live.is_running(concern.command_id)
+    assert "RUNNING" == await live.escalation_status(concern.command_id)
 
     await live.send(CloseSafetyCase(reason="Assessed", plan="Call daily", tier=Tier.LOW), Role.ON_CALL)
 
@@ -139,7 +140,7 @@ async def test_an_answer_by_somebody_else_stops_no_page(clinic: Clinic) -> None:
     await live.send(concern)
 
     assert Code.ROLE == await live.refused(AnswerPage(), Role.PATIENT)
-    assert await live.is_running(concern.command_id)
+    assert "RUNNING" == await live.escalation_status(concern.command_id)
 
 
 async def test_a_pager_that_is_away_is_tried_until_it_answers_or_a_clinician_does(clinic: Clinic) -> None:
@@ -165,7 +166,7 @@ async def test_a_pager_that_says_no_is_asked_again_soon(clinic: Clinic) -> None:
     await eventually(lambda: 1 == len(live.pages()))
     await settled_escalation(live, concern.command_id)
 
-    await live.wind(timedelta(seconds=31), case_of(concern.command_id))
+    await clinic.wind(live.escalation(concern.command_id), timedelta(seconds=31))
 
     await eventually(lambda: 2 == len(set(live.pages())))
 
@@ -203,8 +204,7 @@ async def test_the_same_concern_again_pages_nobody_again(clinic: Clinic) -> None
 
 async def has_ended(live: Live, command_id: UUID) -> bool:
     """Whether a clinician has ended the escalation of this command."""
-    status = (await live.escalation(command_id).describe()).status
-    return status is not None and status.name == "COMPLETED"
+    return "COMPLETED" == await live.escalation_status(command_id)
 
 
 async def settled_escalation(live: Live, command_id: UUID) -> None:

@@ -13,7 +13,7 @@ from domain.journey.dosing import StartDosing
 from domain.journey.observations import RecordMeasurements
 from domain.journey.referral import AcceptReferral, AcknowledgeReferral
 from tests.domain import v1
-from tests.domain.kit import ACTORS
+from tests.domain.kit import ACTORS, day
 from tests.domain.stages import REFERRAL
 from tests.workflows.clinic import Clinic, ask
 from workflows import ledger
@@ -119,7 +119,7 @@ async def test_a_blocked_gate_is_recorded_and_refused(clinic: Clinic, monkeypatc
     """A gate that says no is both: an event, and a refusal; asked again, the answer is the refusal, not the event."""
     monkeypatch.setattr(ledger, "RECEIPTS_KEPT", 1)
     story = v1.prepared().fork()
-    story.at(v1.day(v1.DOSE_DAYS[0]))
+    story.at(day(v1.DOSE_DAYS[0]))
     live = await clinic.resumed(story)
     command = ask(StartDosing(session_id=v1.dosing_session(story)))
 

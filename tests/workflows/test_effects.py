@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from domain.effects import EffectCall, EffectRejected
 from domain.envelope import Role
@@ -10,6 +11,7 @@ from domain.journey.messages import IfLate
 from domain.journey.referral import AcceptReferral, AcknowledgeReferral
 from runtime.names import SEND_MESSAGE, WRITE_EHR_RECORDS
 from tests.domain import v1
+from tests.domain.kit import day
 from tests.domain.stages import form
 from tests.workflows.clinic import Clinic, Live, eventually
 from workflows.contracts import Attempt
@@ -40,7 +42,7 @@ async def test_a_failed_attempt_is_made_again_with_growing_patience(clinic: Clin
     await live.open()
 
     for attempt in range(1, 5):
-        await eventually(lambda attempt=attempt: attempt == len(calls(live)))  # type: ignore[misc]
+        await eventually(partial(were_made, live, attempt))
         await backing_off(live)
         await live.wind(timedelta(seconds=5 * 2 ** (attempt - 1) + 1))
     await live.settled()
@@ -103,7 +105,7 @@ async def test_a_reminder_that_comes_too_late_is_recorded_as_missed(clinic: Clin
 async def test_what_expires_between_two_attempts_is_given_up_then(clinic: Clinic) -> None:
     """An effect that waits for its next attempt is missed when its time is over, not when the wait is."""
     story = v1.prepared().fork()
-    story.at(v1.day(v1.DOSE_DAYS[0], "09:55"))
+    story.at(day(v1.DOSE_DAYS[0], "09:55"))
     reminder = next(effect for effect in story.journey.outbox.owed if effect.if_late is IfLate.MISS)
     waiting = {reminder.key: Attempt(count=9, next_at=story.now + timedelta(minutes=15))}
     live = await clinic.resumed(story, attempts=waiting)
@@ -123,6 +125,11 @@ async def test_what_expires_between_two_attempts_is_given_up_then(clinic: Clinic
 def calls(live: Live) -> list[EffectCall]:
     """The attempts at the EHR."""
     return [call for call in live.clinic.outside.calls[live.id] if call.request.kind == WRITE_EHR_RECORDS]
+
+
+def were_made(live: Live, attempts: int) -> bool:
+    """Whether the EHR was tried this often."""
+    return attempts == len(calls(live))
 
 
 async def backing_off(live: Live) -> None:
