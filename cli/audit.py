@@ -258,12 +258,13 @@ def _who() -> str:
 
 
 async def _adopt_stack(stack: Path | None, opened: AsyncExitStack) -> None:
-    """Take the settings of an embedded stack: the named one, or the default one when the environment names no log."""
+    """Take the settings of an embedded stack: the named one, or the default one when the settings name no log."""
+    from runtime.settings import load_settings
     from stack.paths import state_dir
     from stack.reopen import ledgers
 
-    if stack is not None or "ALLIANCE_LOG_DATABASE_URL" not in os.environ:
-        os.environ.update(await opened.enter_async_context(ledgers(stack or state_dir())))
+    if stack is not None or load_settings().log_database_url is None:
+        os.environ.update(await opened.enter_async_context(ledgers(stack or state_dir() / "up")))
 
 
 @contextmanager

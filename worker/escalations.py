@@ -17,7 +17,7 @@ from store.keys import KeyStore
 from store.pool import open_pool
 from vault.kek import LocalFileKek
 from worker.journeys import GRACE, STICKY_TIMEOUT, deployment
-from workflows.escalation import EscalationWorkflow
+from workflows.escalation import EscalationWorkflow, PageReportWorkflow
 
 NEEDED = ("keys_database_url", "kek_file", "pager_url")
 PAGER_TIMEOUT_SECONDS = 2.0
@@ -41,7 +41,7 @@ async def escalation_worker(settings: Settings) -> AsyncIterator[Worker]:
         worker = Worker(
             client,
             task_queue=ESCALATIONS,
-            workflows=[EscalationWorkflow],
+            workflows=[EscalationWorkflow, PageReportWorkflow],
             activities=[PagingActivities(Pager(pager)).page_on_call],
             sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
             graceful_shutdown_timeout=GRACE,

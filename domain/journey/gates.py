@@ -39,7 +39,7 @@ def _today(journey: Journey, ctx: Context, moment: datetime | None) -> bool:
 
 def _hold(kind: HoldKind) -> Gate:
     def gate(journey: Journey, _ctx: Context) -> str | None:
-        return f"a {kind} hold is open; its owner must lift it" if journey.holds.has(kind) else None
+        return f"the {kind} hold is open; its owner must lift it" if journey.holds.has(kind) else None
 
     return gate
 

@@ -265,7 +265,7 @@ class Live:
         return begun
 
     async def status(self) -> str:
-        """RUNNING, COMPLETED …"""
+        """RUNNING while it lives, COMPLETED once it has closed."""
         return _status(await self.handle.describe())
 
     def escalation(self, command_id: UUID) -> WorkflowHandle[Any, Any]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from temporalio.api.sdk.v1 import WorkflowMetadata
+from temporalio.common import SearchAttributeKey
 
 from domain.envelope import Role
 from domain.journey.referral import AcknowledgeReferral
@@ -57,7 +60,7 @@ async def test_the_details_name_the_next_action_and_nobody(clinic: Clinic) -> No
 
 async def details(live: Live) -> str:
     """The current details, as the UI asks for them."""
-    metadata = await live.handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+    metadata: WorkflowMetadata = await live.handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
     return metadata.current_details
 
 
@@ -65,7 +68,7 @@ async def shows_the_summary(live: Live) -> bool:
     """Whether the attributes say what the log was told last."""
     summary = live.clinic.log.asked[live.id][-1].summary
     shown = (await live.handle.describe()).typed_search_attributes
-    expected = {
+    expected: dict[SearchAttributeKey[Any], object] = {
         CARE_STAGE: summary.stage,
         CARE_PROTOCOL: summary.protocol,
         CARE_POLICY_VERSION: summary.policy_version,

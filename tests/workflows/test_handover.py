@@ -14,7 +14,7 @@ from domain.journey.onboarding import ActivatePortal
 from domain.journey.referral import AcceptReferral, AcknowledgeReferral, AssignPrescriber
 from runtime.names import WRITE_EHR_RECORDS
 from tests.domain import v1
-from tests.domain.stages import PRESCRIBER, REFERRAL
+from tests.domain.stages import PRESCRIBER, REFERRAL, form
 from tests.workflows.clinic import PATIENT_ID, Clinic, Live, ask
 from tests.workflows.test_commands import measured
 from workflows import handover
@@ -38,7 +38,6 @@ async def test_a_hand_over_between_any_two_commands_changes_nothing(
     assert len(await whole.run_ids()) + 4 < len(runs)
     assert anonymous(whole) == anonymous(cut)
     snapshot = await cut.handed_over()
-    assert cut.state.model_copy(update={"version": snapshot.state.version}).version == snapshot.state.version
     assert cut.state == snapshot.state
     assert cut.stream.head == snapshot.chain_head
     assert {one.command_id for one in commands()} <= {receipt.command_id for receipt in snapshot.receipts}
@@ -77,7 +76,7 @@ async def test_a_closed_journey_ends_once_nothing_is_owed_to_the_outside(clinic:
     story.outside()
     live = await clinic.resumed(story)
     gate = clinic.outside.hold(live.id, WRITE_EHR_RECORDS)
-    await live.send(v1.stages.form("GAD-7", 0, 0, 0, 0, 0, 0, 0), Role.PATIENT)
+    await live.send(form("GAD-7", 0, 0, 0, 0, 0, 0, 0), Role.PATIENT)
     await live.send(CloseJourney(reason="Course complete"), Role.COORDINATOR)
     assert "RUNNING" == await live.status()
 
@@ -105,7 +104,7 @@ def commands() -> list[CommandEnvelope]:
 
 
 async def told(clinic: Clinic) -> Live:
-    """Tell it, each effect being answered before the next command, and one of them at the second attempt only."""
+    """Tell it, each effect being answered before the next command."""
     live = clinic.journey(JourneyStart(journey_id=uuid4(), patient_id=PATIENT_ID, simulated=True))
     first, *rest = commands()
     await live.open(command_id=first.command_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
 from domain.envelope import Role
@@ -70,7 +70,7 @@ async def test_a_shifted_clock_is_clinical_time(clinic: Clinic) -> None:
     opened = live.stream.records[0]
     assert timedelta() <= opened.header.recorded_at - DAY_1 < timedelta(minutes=1)
     (owed,) = clinic.log.asked[live.id][-1].worklist
-    assert datetime(2026, 1, 6).date() == owed.due_at.date()
+    assert date(2026, 1, 6) == owed.due_at.date()
 
 
 async def test_a_command_cannot_have_happened_in_the_future_of_its_journey(clinic: Clinic) -> None:
