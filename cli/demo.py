@@ -20,6 +20,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from runtime.logs import configure_logs
+
 if TYPE_CHECKING:
     from stack.demo import Told
     from stack.embedded import EmbeddedStack
@@ -51,6 +53,7 @@ def demo(
 
     if case not in STORIES:
         raise typer.BadParameter(f"there is no case {case}; tell one of: {', '.join(STORIES)}")
+    configure_logs("warning")
     stay = sys.stdout.isatty() and not leave and not as_json
     state_dir = keep.absolute() if keep else scratch_dir("alliance-demo-")
     state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -193,6 +196,7 @@ def up(
     state: Annotated[Path | None, typer.Option(help="State directory; data is kept here between runs.")] = None,
 ) -> None:
     """Run the same stack on the real clock for hands-on use. Data is kept between runs."""
+    configure_logs("warning")
     raise typer.Exit(asyncio.run(_up(state)))
 
 

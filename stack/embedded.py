@@ -26,7 +26,7 @@ from runtime.settings import PREFIX
 from stack.connection import CONNECTION_FILE
 from stack.people import cast
 from stack.postgres import PostgresServer
-from stack.processes import Supervisor, free_ports
+from stack.processes import Probe, Supervisor, free_ports
 from stack.temporal_server import TemporalOptions, TemporalServer
 from store.migrate import migrate
 from vault.kek import LocalFileKek
@@ -36,7 +36,17 @@ LOG_DATABASE = "alliance_log"
 KEYS_DATABASE = "alliance_keys"
 RUNTIME_USER = "alliance_runtime"
 AUDIENCE = "alliance"
-PORTS = ("simulators", "smtp", "ehr", "identity", "api", "temporal", "temporal_ui", "worker_metrics")
+PORTS = (
+    "simulators",
+    "smtp",
+    "ehr",
+    "identity",
+    "api",
+    "temporal",
+    "temporal_ui",
+    "worker_metrics",
+    "escalations_metrics",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,18 +161,27 @@ class EmbeddedStack:
     # --- ours -------------------------------------------------------------------------------------------------
 
     async def _start_worker(self) -> None:
-        await self._start_ours("worker", ["worker"], lambda: self._polled(JOURNEYS, EFFECTS))
+        ready = lambda: self._polled(JOURNEYS, EFFECTS)  # noqa: E731  a probe
+        await self._start_ours("worker", ["worker"], ready, self._metrics("worker_metrics"))
 
     async def _start_escalations(self) -> None:
-        await self._start_ours("escalations", ["escalation-worker"], lambda: self._polled(ESCALATIONS))
+        ready = lambda: self._polled(ESCALATIONS)  # noqa: E731  a probe
+        await self._start_ours("escalations", ["escalation-worker"], ready, self._metrics("escalations_metrics"))
 
     async def _start_api(self) -> None:
         argv = ["api", "--host", HOST, "--port", str(self.ports["api"])]
         await self._start_ours("api", argv, f"{self.api_url}/healthz")
 
-    async def _start_ours(self, name: str, argv: list[str], ready: object) -> None:
+    async def _start_ours(
+        self, name: str, argv: list[str], ready: Probe | str, more: Mapping[str, str] | None = None
+    ) -> None:
         command = [sys.executable, "-m", "cli", *argv]
-        await self.supervisor.start(name, command, env=self.env, ready=ready, timeout_seconds=60)  # type: ignore[arg-type]
+        env = {**self.env, **(more or {})}
+        await self.supervisor.start(name, command, env=env, ready=ready, timeout_seconds=60)
+
+    def _metrics(self, port: str) -> dict[str, str]:
+        """Where a worker serves its metrics and the SDK's."""
+        return {f"{PREFIX}METRICS_BIND": f"{HOST}:{self.ports[port]}"}
 
     async def _polled(self, *queues: str) -> bool:
         """Whether a worker polls each of these queues."""

@@ -365,6 +365,10 @@ async def _course_facts(t: Teller, count: Counter[str]) -> None:
     gaps = {b - a for a, b in pairwise(DOSING_DAYS)}
     t.check("doses lay 14 days apart", gaps == {14})
     state = await t.read("prescriber")
+    used = [rx["sessions_used"] for rx in state["state"]["prescriptions"]["all"]]
+    t.check("sessions consumed: 2 of the first prescription, 6 of the second", used == [2, 6])
+    valid_until = state["state"]["eligibility"]["decision"]["valid_until"]
+    t.check("the decision is valid to D188", t.day_of(valid_until) == 188)
     t.check("the course is complete", state["stage"] == "course_complete")
     seen: Any = await t.outside_seen()
     newrx = [one for key, one in seen["pharmacy"].items() if key.endswith(".newrx")]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -26,6 +27,7 @@ from temporalio.client import (
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.converter import WorkflowSerializationContext
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
 from domain import journey as rules
@@ -72,6 +74,7 @@ class Clinic:
     client: Client
     log: FakeLog
     outside: Outside
+    _known: list[Live] = field(default_factory=list)
 
     async def wind(self, workflow: WorkflowHandle[Any, Any], length: timedelta) -> None:
         """Let time pass for one workflow, and let happen what happens on the way."""
@@ -82,7 +85,18 @@ class Clinic:
     def journey(self, start: JourneyStart | None = None) -> Live:
         """A journey that nobody has heard of yet."""
         start = start or JourneyStart(journey_id=uuid4(), patient_id=PATIENT_ID, simulated=True)
-        return Live(self, start)
+        self._known.append(live := Live(self, start))
+        return live
+
+    async def close(self) -> None:
+        """End every journey, and every escalation."""
+        while self._known:
+            live = self._known.pop()
+            ids = [live.handle.id]
+            ids += [escalation_workflow_id(live.id, case_id) for case_id in live.cases()]
+            for workflow_id in ids:
+                with suppress(RPCError):  # it has ended by itself
+                    await self.client.get_workflow_handle(workflow_id).terminate("the test is over")
 
     async def opened(self) -> Live:
         """A journey with its referral, now."""
@@ -275,6 +289,10 @@ class Live:
     async def escalation_status(self, command_id: UUID) -> str:
         """RUNNING while it pages, COMPLETED once a clinician has answered."""
         return _status(await self.escalation(command_id).describe())
+
+    def cases(self) -> set[UUID]:
+        """Every case that was paged for."""
+        return {UUID(key.split(".")[1]) for key in self.pages()}
 
     def pages(self) -> list[str]:
         """The keys of all pages so far."""

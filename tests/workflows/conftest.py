@@ -59,5 +59,10 @@ async def clinic(request: pytest.FixtureRequest, _client: Client) -> AsyncIterat
         for worker in workers:
             await stack.enter_async_context(worker)
         yield Clinic(_client, log, outside)
-        async for running in _client.list_workflows("ExecutionStatus = 'Running'"):
-            await _client.get_workflow_handle(running.id, run_id=running.run_id).terminate("the tests are over")
+
+
+@pytest.fixture(autouse=True)
+async def _closing_time(clinic: Clinic) -> AsyncIterator[None]:
+    """No journey outlives its test: one that was lived under other settings would fail to replay."""
+    yield
+    await clinic.close()

@@ -68,17 +68,20 @@ async def test_a_receipt_that_has_left_the_snapshot_is_found_in_the_log(
     assert before == live.stream.types
 
 
-async def test_the_same_id_with_another_body_is_refused(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("receipts_kept", [64, 1])
+async def test_the_same_id_with_another_body_is_refused(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch, receipts_kept: int
+) -> None:
     """A reused key is a client's mistake, noticed by the receipt and by the log alike."""
+    monkeypatch.setattr(ledger, "RECEIPTS_KEPT", receipts_kept)
     live = await clinic.opened()
     command_id = uuid4()
     await live.send(ask(measured(68), Role.ON_CALL, command_id=command_id))
-    other = ask(measured(86), Role.ON_CALL, command_id=command_id)
-
-    assert Code.KEY_REUSED == await live.refused(other, again=True)
-    monkeypatch.setattr(ledger, "RECEIPTS_KEPT", 1)
     await live.send(measured(70), Role.ON_CALL)
-    assert Code.KEY_REUSED == await live.refused(other, again=True)
+    before = live.stream.types.count("measurements_recorded.v1")
+
+    assert Code.KEY_REUSED == await live.refused(ask(measured(86), Role.ON_CALL, command_id=command_id), again=True)
+    assert before == live.stream.types.count("measurements_recorded.v1")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""How fast it is, measured and never asserted: ``python -m benchmarks``. What the figures mean: docs/performance.md."""

@@ -1,0 +1,36 @@
+"""What a process pays before its first workflow task: the module graph of ``workflows.journey``.
+
+Each sample is a fresh interpreter with warm byte code. Beside it stands the import of the two libraries that the graph
+rests on, which nothing of ours can make quicker.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from benchmarks.measure import Contestant, Figure, alternate, duration, ratio
+
+ROUNDS = 7
+_TIMED = "from time import perf_counter as c; s = c(); import {modules}; print(c() - s)"
+
+
+async def figures() -> list[Figure]:
+    """Measure both imports in turn."""
+    ours, libraries = "workflows.journey", "temporalio.workflow, pydantic"
+    samples = await alternate({"ours": _import(ours), "libraries": _import(libraries)}, ROUNDS)
+    return [
+        duration(f"import {ours}", "ms", samples["ours"]),
+        duration(f"import {libraries}", "ms", samples["libraries"]),
+        ratio("speed of the whole import / of the libraries alone", samples, "ours", "libraries"),
+    ]
+
+
+def _import(modules: str) -> Contestant:
+    argv = [sys.executable, "-c", _TIMED.format(modules=modules)]
+
+    async def sample() -> float:
+        done = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60)
+        return 1 / float(done.stdout)
+
+    return sample
