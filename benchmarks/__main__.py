@@ -21,6 +21,7 @@ from benchmarks.measure import Figure, machine
 from cli.errors import expected
 
 OK, UNAVAILABLE = 0, 3
+_FILE_WIDTH = 120
 
 ON_POSTGRES: Mapping[str, Callable[[Course, Database], Awaitable[list[Figure]]]] = {
     "append": append.figures,
@@ -65,9 +66,10 @@ async def _measure(topics: list[str]) -> tuple[dict[str, str], dict[str, list[Fi
             if topic in ALONE:
                 found[topic] = await ALONE[topic](course)
                 continue
-            database = database or await stack.enter_async_context(log_database())
+            if database is None:
+                database = await stack.enter_async_context(log_database())
+                where |= database.described
             found[topic] = await ON_POSTGRES[topic](course, database)
-            where |= database.described
     return where, found
 
 
@@ -80,6 +82,8 @@ def _as_json(where: dict[str, str], found: dict[str, list[Figure]], seconds: flo
 
 def _show(where: dict[str, str], found: dict[str, list[Figure]], seconds: float) -> None:
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_FILE_WIDTH)
     for name, value in where.items():
         console.print(f"{name}: {value}", markup=False, soft_wrap=True)
     table = Table(box=None, header_style="bold", pad_edge=False)

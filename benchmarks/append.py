@@ -16,7 +16,7 @@ from benchmarks.course import KEY, Course, Step, appends
 from benchmarks.database import CLIENTS, Database
 from benchmarks.measure import Contestant, Figure, Samples, alternate, figure, per_second, ratio
 from store.log import EventLog
-from store.pool import fetch_one
+from store.pool import Pool, fetch_one
 from store.queries import load
 
 ROUNDS = 7
@@ -31,9 +31,12 @@ Send = Callable[[Step, int], Awaitable[object]]
 
 async def figures(course: Course, database: Database) -> list[Figure]:
     """Measure one client, then eight."""
-    one = await alternate(_contestants(course, database, 1, APPENDS_OF_ONE), ROUNDS)
-    eight = await alternate(_contestants(course, database, CLIENTS, APPENDS_OF_EACH), ROUNDS)
-    return [*_summed_up("one client", one), *_summed_up("eight clients", eight)]
+    found = []
+    for who, clients, most in (("one client", 1, APPENDS_OF_ONE), ("eight clients", CLIENTS, APPENDS_OF_EACH)):
+        async with database.pool(clients) as pool:
+            samples = await alternate(_contestants(course, database, pool, clients, most), ROUNDS)
+        found += _summed_up(who, samples)
+    return found
 
 
 def _summed_up(who: str, samples: Samples) -> list[Figure]:
@@ -45,15 +48,15 @@ def _summed_up(who: str, samples: Samples) -> list[Figure]:
     ]
 
 
-def _contestants(course: Course, database: Database, clients: int, most: int) -> dict[str, Contestant]:
-    log = EventLog(database.pool)
+def _contestants(course: Course, database: Database, pool: Pool, clients: int, most: int) -> dict[str, Contestant]:
+    log = EventLog(pool)
 
     async def append(step: Step, _client: int) -> None:
         result = await log.append(step.request, KEY)
         assert result.status == "appended", result.status
 
     async def statement(step: Step, _client: int) -> None:
-        row = await fetch_one(database.pool, _STATEMENT, step.parameters)
+        row = await fetch_one(pool, _STATEMENT, step.parameters)
         assert row is not None
         assert row[0] == "appended", row[0]
 

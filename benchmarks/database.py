@@ -21,6 +21,14 @@ from store.pool import Pool, open_pool
 
 CLIENTS = 8
 _RUNTIME_ROLE = "&options=-c%20role%3Dalliance_app"
+# Stored as the log stores its own: sealed bytes do not compress, and trying would only slow the bare side down.
+_BARE_TABLE = """
+CREATE TABLE bare_rows (
+    journey_id uuid,
+    sequence bigint,
+    stored bytea STORAGE EXTERNAL,
+    PRIMARY KEY (journey_id, sequence)
+)"""
 _MOUNTS = Path("/proc/self/mounts")
 
 
@@ -28,11 +36,22 @@ _MOUNTS = Path("/proc/self/mounts")
 class Database:
     """A migrated log database, and beside it a bare table for what is compared with it."""
 
-    pool: Pool
-    """As the worker has it: the runtime role, one connection for each client."""
+    url: str
     bare: tuple[AsyncConnection[TupleRow], ...]
     """Plain connections without pool, role or translation of errors, one for each client."""
     described: dict[str, str]
+
+    @asynccontextmanager
+    async def pool(self, clients: int) -> AsyncIterator[Pool]:
+        """Open a pool as a worker has it, in the runtime role, with a connection for each client.
+
+        Not more: a pool hands its connections out in turn, and a server process that is rarely asked answers slowly.
+        """
+        pool = await open_pool(self.url + _RUNTIME_ROLE, min_size=clients, max_size=clients)
+        try:
+            yield pool
+        finally:
+            await pool.close()
 
 
 @asynccontextmanager
@@ -44,14 +63,8 @@ async def log_database() -> AsyncIterator[Database]:
         url = server.url("postgres")
         await migrate(url, "log")
         bare = tuple([await stack.enter_async_context(await _connect(url)) for _ in range(CLIENTS)])
-        await bare[0].execute(
-            "CREATE TABLE bare_rows (journey_id uuid, sequence bigint, stored bytea, PRIMARY KEY (journey_id, sequence))"
-        )
-        # As the log's own: sealed bytes do not compress, and trying would cost the bare side.
-        await bare[0].execute("ALTER TABLE bare_rows ALTER COLUMN stored SET STORAGE EXTERNAL")
-        pool = await open_pool(url + _RUNTIME_ROLE, min_size=CLIENTS, max_size=CLIENTS)
-        stack.push_async_callback(pool.close)
-        yield Database(pool, bare, await _describe(bare[0], home))
+        await bare[0].execute(_BARE_TABLE)
+        yield Database(url, bare, await _describe(bare[0], home))
 
 
 async def _connect(url: str) -> AsyncConnection[TupleRow]:

@@ -19,7 +19,12 @@ SECONDS_MIN = 0.25
 
 async def figures(course: Course, database: Database) -> list[Figure]:
     """Append the course once, then prove, read and fold it again and again."""
-    log, journey_id = EventLog(database.pool), uuid4()
+    async with database.pool(clients=1) as pool:
+        return await _figures(course, EventLog(pool))
+
+
+async def _figures(course: Course, log: EventLog) -> list[Figure]:
+    journey_id = uuid4()
     for step in appends(course, journey_id):
         await log.append(step.request, KEY)
     rows = await log.read_raw(journey_id)

@@ -20,8 +20,6 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from runtime.logs import configure_logs
-
 if TYPE_CHECKING:
     from stack.demo import Told
     from stack.embedded import EmbeddedStack
@@ -48,6 +46,7 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print one closing JSON line on stdout.")] = False,
 ) -> None:
     """Boot everything, walk a worked case through the API on its own dates, and let the auditor check it."""
+    from runtime.logs import configure_logs
     from stack.demo import STORIES
     from stack.paths import scratch_dir
 
@@ -196,6 +195,8 @@ def up(
     state: Annotated[Path | None, typer.Option(help="State directory; data is kept here between runs.")] = None,
 ) -> None:
     """Run the same stack on the real clock for hands-on use. Data is kept between runs."""
+    from runtime.logs import configure_logs
+
     configure_logs("warning")
     raise typer.Exit(asyncio.run(_up(state)))
 

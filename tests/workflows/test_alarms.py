@@ -19,7 +19,9 @@ from domain.journey.safety import AnswerPage, CloseSafetyCase, OnCallPaged, Repo
 from runtime.names import PAGE_ON_CALL
 from tests.domain import v1
 from tests.domain.stages import vitals
-from tests.workflows.clinic import Clinic, Live, ask, code_of, eventually
+from tests.workflows.asking import ask, code_of, eventually
+from tests.workflows.clinic import Clinic
+from tests.workflows.live import Live
 
 CONCERN = ReportSafetyConcern(concern="He said goodbye")
 
@@ -164,7 +166,7 @@ async def test_a_pager_that_says_no_is_asked_again_soon(clinic: Clinic) -> None:
     concern = ask(CONCERN, Role.COORDINATOR)
     await live.send(concern)
     await eventually(lambda: 1 == len(live.pages()))
-    await settled_escalation(live, concern.command_id)
+    await live.escalation_quiet(concern.command_id)
 
     await clinic.wind(live.escalation(concern.command_id), timedelta(seconds=31))
 
@@ -205,13 +207,3 @@ async def test_the_same_concern_again_pages_nobody_again(clinic: Clinic) -> None
 async def has_ended(live: Live, command_id: UUID) -> bool:
     """Whether a clinician has ended the escalation of this command."""
     return "COMPLETED" == await live.escalation_status(command_id)
-
-
-async def settled_escalation(live: Live, command_id: UUID) -> None:
-    """Wait until it only waits."""
-
-    async def waits() -> bool:
-        described = (await live.escalation(command_id).describe()).raw_description
-        return not described.pending_activities and not described.HasField("pending_workflow_task")
-
-    await eventually(waits)

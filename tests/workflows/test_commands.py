@@ -15,7 +15,8 @@ from domain.journey.referral import AcceptReferral, AcknowledgeReferral
 from tests.domain import v1
 from tests.domain.kit import ACTORS, day
 from tests.domain.stages import REFERRAL
-from tests.workflows.clinic import Clinic, ask
+from tests.workflows.asking import ask
+from tests.workflows.clinic import Clinic
 from workflows import ledger
 from workflows.contracts import CommandAnswer
 

@@ -22,7 +22,9 @@ from runtime.names import (
     JOURNEY_VERSION,
 )
 from tests.domain.stages import PATIENT
-from tests.workflows.clinic import Clinic, Live, eventually
+from tests.workflows.asking import eventually
+from tests.workflows.clinic import Clinic
+from tests.workflows.live import Live
 
 
 async def test_search_attributes_are_the_summary(clinic: Clinic) -> None:

@@ -13,7 +13,9 @@ from runtime.names import SEND_MESSAGE, WRITE_EHR_RECORDS
 from tests.domain import v1
 from tests.domain.kit import day
 from tests.domain.stages import form
-from tests.workflows.clinic import Clinic, Live, eventually
+from tests.workflows.asking import eventually
+from tests.workflows.clinic import Clinic
+from tests.workflows.live import Live
 from workflows.contracts import Attempt
 
 GAD7 = form("GAD-7", 1, 1, 1, 1, 1, 0, 0)
@@ -43,7 +45,7 @@ async def test_a_failed_attempt_is_made_again_with_growing_patience(clinic: Clin
 
     for attempt in range(1, 5):
         await eventually(partial(were_made, live, attempt))
-        await backing_off(live)
+        await live.quiet()
         await live.wind(timedelta(seconds=5 * 2 ** (attempt - 1) + 1))
     await live.settled()
 
@@ -57,7 +59,7 @@ async def test_attempts_survive_a_hand_over(clinic: Clinic) -> None:
     live = clinic.journey()
     clinic.outside.fail(live.id, WRITE_EHR_RECORDS, times=2)
     await live.open()
-    await backing_off(live)
+    await live.quiet()
     await live.send(AcknowledgeReferral())
     await live.send(AcceptReferral())  # a phase exit
     await eventually(lambda: clinic.outside.keys(live.id, SEND_MESSAGE) != [])
@@ -74,7 +76,7 @@ async def test_an_answer_that_was_lost_is_asked_for_again(clinic: Clinic) -> Non
     live = clinic.journey()
     clinic.outside.lose_answer(live.id, WRITE_EHR_RECORDS)
     await live.open()
-    await backing_off(live)
+    await live.quiet()
 
     await live.wind(timedelta(seconds=6))
     await live.settled()
@@ -130,13 +132,3 @@ def calls(live: Live) -> list[EffectCall]:
 def were_made(live: Live, attempts: int) -> bool:
     """Whether the EHR was tried this often."""
     return attempts == len(calls(live))
-
-
-async def backing_off(live: Live) -> None:
-    """Wait until no attempt is out."""
-
-    async def no_attempt() -> bool:
-        described = (await live.handle.describe()).raw_description
-        return not described.pending_activities and not described.HasField("pending_workflow_task")
-
-    await eventually(no_attempt)

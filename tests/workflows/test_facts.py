@@ -8,7 +8,8 @@ from domain.envelope import FactEnvelope
 from domain.journey.prescription import PharmacyStatusReceived
 from domain.journey.referral import AcceptReferral, AcknowledgeReferral
 from runtime.names import JOURNEY_WORKFLOW, JOURNEYS
-from tests.workflows.clinic import Clinic, eventually
+from tests.workflows.asking import eventually
+from tests.workflows.clinic import Clinic
 from workflows import facts
 from workflows.journey import NUDGE
 

@@ -15,7 +15,9 @@ from domain.journey.referral import AcceptReferral, AcknowledgeReferral, AssignP
 from runtime.names import WRITE_EHR_RECORDS
 from tests.domain import v1
 from tests.domain.stages import PRESCRIBER, REFERRAL, form
-from tests.workflows.clinic import PATIENT_ID, Clinic, Live, ask
+from tests.workflows.asking import ask
+from tests.workflows.clinic import PATIENT_ID, Clinic
+from tests.workflows.live import Live
 from tests.workflows.test_commands import measured
 from workflows import handover
 from workflows.contracts import JourneyStart

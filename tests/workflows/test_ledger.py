@@ -17,7 +17,9 @@ from domain.journey.referral import AcceptReferral, AcknowledgeReferral
 from domain.journey.safety import AnswerPage, ReportSafetyConcern
 from domain.protocols import Protocol
 from runtime.names import JOURNEY_VERSION
-from tests.workflows.clinic import Clinic, Live, ask, eventually
+from tests.workflows.asking import ask, eventually
+from tests.workflows.clinic import Clinic
+from tests.workflows.live import Live
 from workflows.ledger import request_digest
 
 CONCERN = ReportSafetyConcern(concern="He said goodbye")

@@ -7,7 +7,9 @@ from uuid import uuid4
 
 from domain.envelope import Role
 from domain.journey.referral import AcceptReferral, AcknowledgeReferral
-from tests.workflows.clinic import PATIENT_ID, Clinic, Live, ask, eventually
+from tests.workflows.asking import ask, eventually
+from tests.workflows.clinic import PATIENT_ID, Clinic
+from tests.workflows.live import Live
 from workflows.contracts import JourneyStart
 
 DAY_1 = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
