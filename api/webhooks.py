@@ -22,8 +22,8 @@ from api.ports import NotRunningError, OutcomeUnknownError, Ports
 from api.problems import ProblemError, documented, unavailable, unknown_journey
 from domain.effects import journey_of
 from domain.envelope import FactEnvelope
+from domain.journey.dispensing import PharmacyDeliveryReported, PharmacyFillReported, PharmacyStatusReceived
 from domain.journey.messages import Fact
-from domain.journey.prescription import PharmacyDeliveryReported, PharmacyFillReported, PharmacyStatusReceived
 from domain.values import Instant
 from runtime.webhooks import verify_signature
 

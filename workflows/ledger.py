@@ -20,7 +20,8 @@ from domain import journey as rules
 from domain.codes import Code
 from domain.envelope import AppendRequest, AppendResult, CommandEnvelope, EventRecord, FactEnvelope, Purpose, Receipt
 from domain.journey import Context, Decision, Journey, Refusal, Source, State
-from domain.journey.dosing import DosingReleased, DosingStarted, GatesEvaluated, ReleaseCriteriaEvaluated
+from domain.journey.dosing import DosingStarted, GatesEvaluated
+from domain.journey.release import DosingReleased, ReleaseCriteriaEvaluated
 from runtime.names import APPEND_EVENTS, FIND_RECEIPT
 from workflows.contracts import JourneySnapshot
 

@@ -31,9 +31,8 @@ from domain.journey.messages import (
     refuse,
 )
 from domain.journey.observations import Reading
-from domain.journey.scheduling import SessionKind, booked, completed
+from domain.journey.scheduling import SessionKind, booked
 from domain.journey.stages import Stage
-from domain.journey.vital_bands import may_go_home
 from domain.protocols import Protocol
 from domain.values import Instant, LongText, ShortText, Value
 
@@ -150,18 +149,6 @@ class RevokeBooster(Command, name="revoke_booster", by=CLINICIANS):
     reason: LongText
 
 
-class ReleasePatient(Command, name="release_patient", by={Role.THERAPIST}):
-    """Let the patient go. Refused until every release criterion is met (INV-17)."""
-
-    session_id: UUID
-    oriented: bool
-    gait_steady: bool
-    vomiting: bool
-    new_suicidal_ideation: bool
-    escort_present: bool
-    no_drive_until: Instant
-
-
 class PredoseAttested(Event, type="predose_attested.v1"):
     fasting: bool
     no_alcohol_24h: bool
@@ -218,21 +205,7 @@ class BoosterRevoked(Event, type="booster_revoked.v1"):
     reason: LongText
 
 
-class ReleaseCriteriaEvaluated(Event, type="release_criteria_evaluated.v1"):
-    session_id: UUID
-    passed: bool
-    unmet: tuple[ShortText, ...]
-
-
-class DosingReleased(Event, type="dosing_released.v1"):
-    session_id: UUID
-    minutes_since_last_dose: int
-    no_drive_until: Instant
-
-
-Commands: TypeAlias = (
-    AttestPredose | DecidePredoseVitals | StartDosing | RecordDose | RecordCheckIn | RevokeBooster | ReleasePatient
-)
+Commands: TypeAlias = AttestPredose | DecidePredoseVitals | StartDosing | RecordDose | RecordCheckIn | RevokeBooster
 Events: TypeAlias = (
     PredoseAttested
     | PredoseVitalsDecided
@@ -241,8 +214,6 @@ Events: TypeAlias = (
     | DoseTaken
     | CheckInRecorded
     | BoosterRevoked
-    | ReleaseCriteriaEvaluated
-    | DosingReleased
 )
 
 
@@ -256,7 +227,7 @@ def decide(journey: Journey, command: Commands, ctx: Context) -> Decision:
             return accept(PredoseVitalsDecided(**dict(command)))
         case StartDosing():
             return _start(journey, command, ctx)
-        case RecordDose() | RecordCheckIn() | RevokeBooster() | ReleasePatient():
+        case RecordDose() | RecordCheckIn() | RevokeBooster():
             record = journey.dosing.find(command.session_id)
             if record is None or record.released_at is not None:
                 return refuse(Code.WRONG_STAGE, "this dosing session is not running; start it first")
@@ -306,7 +277,7 @@ def _gates(journey: Journey, session_id: UUID, ctx: Context) -> tuple[GatesEvalu
 def _during(
     journey: Journey,
     record: DosingRecord,
-    command: RecordDose | RecordCheckIn | RevokeBooster | ReleasePatient,
+    command: RecordDose | RecordCheckIn | RevokeBooster,
     ctx: Context,
 ) -> Decision:
     match command:
@@ -316,8 +287,6 @@ def _during(
             return accept(CheckInRecorded(**dict(command)))
         case RevokeBooster():
             return accept(BoosterRevoked(**dict(command)))
-        case ReleasePatient():
-            return _release(journey, record, command, ctx)
         case _:
             assert_never(command)
 
@@ -336,42 +305,14 @@ def _dose(journey: Journey, record: DosingRecord, command: RecordDose, ctx: Cont
     return accept(DoseTaken(**dict(command), rx_id=record.rx_id))
 
 
-def _release(journey: Journey, record: DosingRecord, command: ReleasePatient, ctx: Context) -> Decision:
-    rules = ctx.policy.dosing.release
-    last = max((line.at for line in record.lines), default=record.started_at)
-    minutes = int((ctx.at - last) / timedelta(minutes=1))
-    # The newest reading counts, also one after ``at``: who was measured then had not gone home yet.
-    unmet = may_go_home(journey.observations.latest(ctx.now), record.baseline, ctx.at, rules)
-    if minutes < rules.minutes_min:
-        unmet.append(f"{rules.minutes_min} minutes since the last dose")
-    for met, name in (
-        (command.oriented, "oriented"),
-        (command.gait_steady, "steady gait"),
-        (not command.vomiting, "no vomiting"),
-        (not command.new_suicidal_ideation, "no new suicidal ideation"),
-        (command.escort_present, "escort present"),
-    ):
-        if not met:
-            unmet.append(name)
-    evaluated = ReleaseCriteriaEvaluated(session_id=record.session_id, passed=not unmet, unmet=tuple(unmet))
-    if unmet:
-        return refuse(Code.RELEASE, f"not met yet: {', '.join(unmet)}", evaluated)
-    return accept(
-        evaluated,
-        DosingReleased(
-            session_id=record.session_id, minutes_since_last_dose=minutes, no_drive_until=command.no_drive_until
-        ),
-    )
-
-
 def evolve(journey: Journey, event: Events, stamp: Stamp) -> Journey:
     here, at = journey.dosing, stamp.occurred_at
-    if isinstance(event, DoseTaken | CheckInRecorded | BoosterRevoked | DosingReleased):
+    if isinstance(event, DoseTaken | CheckInRecorded | BoosterRevoked):
         record = here.find(event.session_id)
         if record is None:
             raise HistoryCorruptError(f"{event.type} at {stamp.sequence} without a started session")
     match event:
-        case PredoseAttested() | GatesEvaluated() | ReleaseCriteriaEvaluated():
+        case PredoseAttested() | GatesEvaluated():
             return journey
         case PredoseVitalsDecided(decision=decision, dose_fraction_max=fraction):
             if here.predose is not None and not is_newest(here.predose.at, stamp):
@@ -387,9 +328,6 @@ def evolve(journey: Journey, event: Events, stamp: Stamp) -> Journey:
             return journey.model_copy(update={"dosing": here.replace(event.session_id, last_check_in_at=at)})
         case BoosterRevoked():
             return journey.model_copy(update={"dosing": here.replace(event.session_id, booster_revoked=True)})
-        case DosingReleased(session_id=session_id):
-            sessions = completed(journey, session_id, stamp)
-            return journey.model_copy(update={"dosing": here.replace(session_id, released_at=at), "sessions": sessions})
         case _:
             assert_never(event)
 

@@ -19,7 +19,7 @@ from domain.effects import (
     PrescriptionSent,
 )
 from domain.envelope import Role
-from domain.journey import prescription as rx_phase
+from domain.journey import dispensing
 from domain.journey.messages import (
     Command,
     Context,
@@ -32,6 +32,7 @@ from domain.journey.messages import (
     accept,
     refuse,
 )
+from domain.journey.prescription import PdmpQueried
 from domain.protocols import Protocol
 from domain.values import Instant, LongText, ShortText, Value
 
@@ -129,10 +130,12 @@ def _settled(journey: Journey, result: EffectResult) -> tuple[Event, ...]:
             return (EhrRecordsWritten(key=key, references=references),)
         case MessageAccepted(message_id=message_id):
             return (MessageSent(key=key, message_id=message_id),)
-        case PdmpAnswered() | PrescriptionSent():
-            return (*rx_phase.settle(journey, key, outcome), EffectSettled(key=key))
+        case PdmpAnswered():
+            return (PdmpQueried(**outcome.model_dump(exclude={"kind"})), EffectSettled(key=key))
+        case PrescriptionSent():
+            return (*dispensing.settle(journey, key, outcome), EffectSettled(key=key))
         case EffectRejected(code=code):
-            return (*rx_phase.settle(journey, key, outcome), EffectRefused(key=key, code=code))
+            return (*dispensing.settle(journey, key, outcome), EffectRefused(key=key, code=code))
         case Paged():
             return (EffectSettled(key=key),)
         case _:

@@ -27,13 +27,15 @@ from domain.effects import (
     effect_key,
 )
 from domain.journey.assessment import ScoreComputed, loinc_of
-from domain.journey.dosing import DosingReleased
+from domain.journey.dispensing import PharmacyAnomalyRecorded
 from domain.journey.eligibility import IntakeCompleted
 from domain.journey.follow_up import FollowUpCompleted
 from domain.journey.messages import Effect, Event, IfLate, Stamp
 from domain.journey.observations import Reading
+from domain.journey.outbox import Rejected
 from domain.journey.prescription import NEW_RX, PdmpRequested, PrescriptionSigned
 from domain.journey.referral import ReferralAccepted, ReferralSubmitted
+from domain.journey.release import DosingReleased
 from domain.journey.scheduling import NoShowRecorded, Session, SessionCancelled, SessionScheduled
 from domain.journey.therapy import IntegrationCompleted, PreparationCompleted
 from domain.protocols import Protocol
@@ -51,7 +53,16 @@ def enqueue(journey: Journey, event: Event, stamp: Stamp, policy: Protocol) -> J
         reminder = f"reminder/{event.session_id}"
         owed = [effect for effect in owed if effect.lane != reminder]
     owed += _owed_by(journey, event, stamp, policy)
+    if isinstance(event, PharmacyAnomalyRecorded):
+        journey = _looked_at_by_a_person(journey, event, stamp)
     return journey.model_copy(update={"outbox": journey.outbox.model_copy(update={"owed": tuple(owed)})})
+
+
+def _looked_at_by_a_person(journey: Journey, event: PharmacyAnomalyRecorded, stamp: Stamp) -> Journey:
+    """What fits nothing must not be filed and forgotten: it waits beside what outside systems rejected."""
+    seen = Rejected(key=event.key, code=event.message, at=stamp.recorded_at)
+    others = tuple(one for one in journey.outbox.rejected if one.key != event.key)
+    return journey.model_copy(update={"outbox": journey.outbox.model_copy(update={"rejected": (*others, seen)})})
 
 
 def _owed_by(journey: Journey, event: Event, stamp: Stamp, policy: Protocol) -> list[Effect]:

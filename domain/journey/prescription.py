@@ -1,4 +1,4 @@
-"""S4: the prescription, from draft to the parcel at the door (domain.md §3, INV-14).
+"""S4: the prescription, from the PDMP query to the signature (domain.md §3, INV-14).
 
 Refusing is the rule here: wrong signer, stale PDMP, no legal basis today, a refill, a batch too large.
 """
@@ -15,10 +15,10 @@ from pydantic import Field
 
 from domain.calendars import local_date
 from domain.codes import Code
-from domain.effects import EffectRejected, PdmpAnswered, PrescriptionSent, effect_key
+from domain.effects import effect_key
 from domain.envelope import Role
 from domain.journey import follow_up
-from domain.journey.messages import Command, Context, Decision, Event, Fact, Obligation, Stamp, Task, accept, refuse
+from domain.journey.messages import Command, Context, Decision, Event, Obligation, Stamp, Task, accept, refuse
 from domain.journey.stages import Stage
 from domain.protocols import Protocol
 from domain.values import Instant, LongText, ShortText, StateCode, Value
@@ -152,31 +152,6 @@ class SignPrescription(Command, name="sign_prescription", by={Role.PRESCRIBER}):
     signature: Signature
 
 
-class PharmacyStatusReceived(Fact, name="pharmacy_status_received"):
-    """Status or Verify (accepted) or Error, for a NewRx of ours."""
-
-    key: ShortText
-    code: ShortText
-    accepted: bool
-
-
-class PharmacyFillReported(Fact, name="pharmacy_fill_reported"):
-    """RxFill."""
-
-    key: ShortText
-    note: Literal["Dispensed", "PartiallyDispensed", "NotDispensed"]
-    lot: ShortText | None = None
-    quantity: int = 0
-    beyond_use_on: date | None = None
-
-
-class PharmacyDeliveryReported(Fact, name="pharmacy_delivery_reported"):
-    """The parcel was handed over, with an adult's signature or without."""
-
-    key: ShortText
-    signed_by_adult: bool
-
-
 class PdmpRequested(Event, type="pdmp_requested.v1"):
     pass
 
@@ -209,61 +184,8 @@ class PrescriptionSigned(Event, type="prescription_signed.v1"):
     pdmp_query_id: ShortText
 
 
-class PrescriptionTransmitted(Event, type="prescription_transmitted.v1"):
-    rx_id: UUID
-    key: ShortText
-    status_code: ShortText
-
-
-class PrescriptionTransmissionFailed(Event, type="prescription_transmission_failed.v1"):
-    rx_id: UUID
-    code: ShortText
-
-
-class PrescriptionAccepted(Event, type="prescription_accepted.v1"):
-    rx_id: UUID
-
-
-class PrescriptionFilled(Event, type="prescription_filled.v1"):
-    rx_id: UUID
-    note: ShortText
-    lot: ShortText | None
-    quantity: int
-    beyond_use_on: date | None
-
-
-class PrescriptionDelivered(Event, type="prescription_delivered.v1"):
-    rx_id: UUID
-    signed_by_adult: bool
-
-
-class PharmacyAnomalyRecorded(Event, type="pharmacy_anomaly_recorded.v1"):
-    """A message from the pharmacy that fits no prescription of this journey, or not its status. A person looks."""
-
-    key: ShortText
-    message: ShortText
-
-
-Commands: TypeAlias = (
-    QueryPdmp
-    | DraftPrescription
-    | SignPrescription
-    | PharmacyStatusReceived
-    | PharmacyFillReported
-    | PharmacyDeliveryReported
-)
-Events: TypeAlias = (
-    PdmpRequested
-    | PdmpQueried
-    | PrescriptionDrafted
-    | PrescriptionSigned
-    | PrescriptionTransmitted
-    | PrescriptionTransmissionFailed
-    | PrescriptionAccepted
-    | PrescriptionFilled
-    | PrescriptionDelivered
-    | PharmacyAnomalyRecorded
-)
+Commands: TypeAlias = QueryPdmp | DraftPrescription | SignPrescription
+Events: TypeAlias = PdmpRequested | PdmpQueried | PrescriptionDrafted | PrescriptionSigned
 
 
 def decide(journey: Journey, command: Commands, ctx: Context) -> Decision:
@@ -276,8 +198,6 @@ def decide(journey: Journey, command: Commands, ctx: Context) -> Decision:
             return _draft(journey, command, ctx)
         case SignPrescription():
             return _sign(journey, command, ctx)
-        case PharmacyStatusReceived() | PharmacyFillReported() | PharmacyDeliveryReported():
-            return _pharmacy(journey, command)
         case _:
             assert_never(command)
 
@@ -375,52 +295,6 @@ def _lawful(command: SignPrescription, today: date, policy: Protocol) -> bool:
     )
 
 
-def _pharmacy(
-    journey: Journey, fact: PharmacyStatusReceived | PharmacyFillReported | PharmacyDeliveryReported
-) -> Decision:
-    """A fact is never refused: what does not fit is kept as an anomaly for a person (architecture D5)."""
-    rx = journey.prescriptions.keyed(fact.key)
-    anomaly = accept(PharmacyAnomalyRecorded(key=fact.key, message=fact.name))
-    if rx is None:
-        return anomaly
-    match fact:
-        case PharmacyStatusReceived(accepted=False):
-            if rx.status not in {*_ON_ITS_WAY, RxStatus.ACCEPTED}:
-                return anomaly  # drug that was dispensed does not vanish because of a late message
-            return accept(PrescriptionTransmissionFailed(rx_id=rx.rx_id, code=fact.code))
-        case PharmacyStatusReceived():
-            return accept(PrescriptionAccepted(rx_id=rx.rx_id)) if rx.status in _ON_ITS_WAY else anomaly
-        case PharmacyFillReported():
-            if rx.status not in {*_ON_ITS_WAY, RxStatus.ACCEPTED}:
-                return anomaly
-            return accept(PrescriptionFilled(rx_id=rx.rx_id, **fact.model_dump(exclude={"key"})))
-        case PharmacyDeliveryReported():
-            if rx.status is not RxStatus.FILLED or not fact.signed_by_adult:
-                return anomaly
-            return accept(PrescriptionDelivered(rx_id=rx.rx_id, signed_by_adult=True))
-        case _:
-            assert_never(fact)
-
-
-_ON_ITS_WAY = frozenset({RxStatus.SIGNED, RxStatus.TRANSMITTED})
-
-
-def settle(journey: Journey, key: str, outcome: PdmpAnswered | PrescriptionSent | EffectRejected) -> tuple[Event, ...]:
-    """What an answered effect means here."""
-    match outcome:
-        case PdmpAnswered():
-            return (PdmpQueried(**outcome.model_dump(exclude={"kind"})),)
-        case PrescriptionSent() | EffectRejected():
-            rx = journey.prescriptions.keyed(key)
-            if rx is None or rx.status is not RxStatus.SIGNED:
-                return ()  # the pharmacy's own status overtook the acknowledgement
-            if isinstance(outcome, EffectRejected):
-                return (PrescriptionTransmissionFailed(rx_id=rx.rx_id, code=outcome.code),)
-            return (PrescriptionTransmitted(rx_id=rx.rx_id, key=key, status_code=outcome.status_code),)
-        case _:
-            assert_never(outcome)
-
-
 def evolve(journey: Journey, event: Events, stamp: Stamp) -> Journey:
     here, at = journey.prescriptions, stamp.occurred_at
     match event:
@@ -437,39 +311,16 @@ def evolve(journey: Journey, event: Events, stamp: Stamp) -> Journey:
             key = effect_key(journey.journey_id, stamp.sequence, NEW_RX)
             signed = {"status": RxStatus.SIGNED, "key": key, "signed_at": at, "expires_on": event.expires_on}
             here = here.replace(event.rx_id, **signed)
-        case PrescriptionTransmitted():
-            here = here.replace(event.rx_id, status=RxStatus.TRANSMITTED)
-        case PrescriptionTransmissionFailed():
-            here = here.replace(event.rx_id, status=RxStatus.ERROR)
-        case PrescriptionAccepted():
-            here = here.replace(event.rx_id, status=RxStatus.ACCEPTED)
-        case PrescriptionFilled():
-            status = RxStatus.NOT_FILLED if event.note == "NotDispensed" else RxStatus.FILLED
-            here = here.replace(event.rx_id, status=status, beyond_use_on=event.beyond_use_on)
-        case PrescriptionDelivered():
-            here = here.replace(event.rx_id, status=RxStatus.DELIVERED, delivered_at=at)
-        case PharmacyAnomalyRecorded():
-            pass
         case _:
             assert_never(event)
     return journey.model_copy(update={"prescriptions": here})
 
 
 def due(journey: Journey, policy: Protocol) -> tuple[Obligation, ...]:
-    """SLA-6, SLA-7: from a decision to a transmitted prescription, from there to the parcel."""
-    clocks, owed = policy.clocks, []
-    for rx in journey.prescriptions.all:
-        if rx.status in {RxStatus.DELIVERED, RxStatus.DRAFTED}:
-            continue
-        if rx.status in {RxStatus.ERROR, RxStatus.NOT_FILLED}:
-            by = clocks.business_days_after(rx.signed_at or journey.touched_at, 1)
-            owed.append(Task(key=f"rx/{rx.rx_id}/call", code="CALL_PHARMACY", owner=Role.COORDINATOR, due_at=by))
-        elif rx.signed_at is not None:
-            by = clocks.business_days_after(rx.signed_at, clocks.delivery_business_days)
-            owed.append(Task(key=f"rx/{rx.rx_id}/arrive", code="RECEIVE_DRUG", owner=Role.COORDINATOR, due_at=by))
+    """SLA-6: from a decision to a signed prescription."""
     decision = journey.eligibility.decision
     waiting = all(rx.status is RxStatus.DRAFTED for rx in journey.prescriptions.all)
-    if journey.stage is Stage.PREPARING and decision is not None and waiting:
-        by = clocks.business_days_after(decision.decided_at, clocks.prescription_business_days)
-        owed.append(Task(key="rx/first", code="PRESCRIBE", owner=Role.PRESCRIBER, due_at=by))
-    return tuple(owed)
+    if journey.stage is not Stage.PREPARING or decision is None or not waiting:
+        return ()
+    by = policy.clocks.business_days_after(decision.decided_at, policy.clocks.prescription_business_days)
+    return (Task(key="rx/first", code="PRESCRIBE", owner=Role.PRESCRIBER, due_at=by),)

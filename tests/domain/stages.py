@@ -15,6 +15,7 @@ from domain.instruments import Answers
 from domain.journey import (
     assessment,
     consent,
+    dispensing,
     dosing,
     eligibility,
     follow_up,
@@ -24,6 +25,7 @@ from domain.journey import (
     therapy,
 )
 from domain.journey import prescription as rx
+from domain.journey.release import ReleasePatient
 from domain.journey.scheduling import SessionKind
 from tests.domain.kit import ACTORS, Story, day
 
@@ -176,7 +178,7 @@ def prescribe(story: Story, draft: rx.Draft = FIRST_BATCH) -> UUID:
     rx_id = story.last_id
     story.yes(rx.SignPrescription(rx_id=rx_id, telemedicine_basis="flexibility_2026", signature=SIGNATURE))
     story.outside()
-    story.yes(rx.PharmacyStatusReceived(key=key_of(story, rx_id), code="010", accepted=True))
+    story.yes(dispensing.PharmacyStatusReceived(key=key_of(story, rx_id), code="010", accepted=True))
     return rx_id
 
 
@@ -193,9 +195,9 @@ def deliver(story: Story, rx_id: UUID, filled: datetime, delivered: datetime) ->
     key = key_of(story, rx_id)
     good_until = (filled + timedelta(days=180)).date()
     story.at(filled)
-    fill = rx.PharmacyFillReported(key=key, note="Dispensed", lot="L1", quantity=6, beyond_use_on=good_until)
+    fill = dispensing.PharmacyFillReported(key=key, note="Dispensed", lot="L1", quantity=6, beyond_use_on=good_until)
     story.yes(fill)
-    story.at(delivered).yes(rx.PharmacyDeliveryReported(key=key, signed_by_adult=True))
+    story.at(delivered).yes(dispensing.PharmacyDeliveryReported(key=key, signed_by_adult=True))
 
 
 def prepare(story: Story, when: datetime, by: Role = Role.THERAPIST) -> None:
@@ -262,13 +264,11 @@ def look(session: UUID) -> dosing.RecordCheckIn:
     return dosing.RecordCheckIn(session_id=session, responsive=True, breathing_normal=True, distress=1)
 
 
-def release(session: UUID, when: datetime, **differing: bool) -> dosing.ReleasePatient:
+def release(session: UUID, when: datetime, **differing: bool) -> ReleasePatient:
     """Release a patient of whom all is true that must be."""
     usual = {"oriented": True, "gait_steady": True, "vomiting": False, "new_suicidal_ideation": False}
     facts = usual | {"escort_present": True} | differing
-    return dosing.ReleasePatient.model_validate(
-        {"session_id": session, "no_drive_until": when + timedelta(hours=20), **facts}
-    )
+    return ReleasePatient.model_validate({"session_id": session, "no_drive_until": when + timedelta(hours=20), **facts})
 
 
 def integrate(story: Story, dosing_session: UUID, when: datetime) -> None:

@@ -9,18 +9,14 @@ import pytest
 from domain.codes import Code
 from domain.envelope import Role
 from domain.journey.course import CloseJourney
-from domain.journey.prescription import (
-    Draft,
-    DraftPrescription,
+from domain.journey.dispensing import (
     PharmacyAnomalyRecorded,
     PharmacyDeliveryReported,
     PharmacyFillReported,
     PharmacyStatusReceived,
     PrescriptionTransmissionFailed,
-    QueryPdmp,
-    RxStatus,
-    SignPrescription,
 )
+from domain.journey.prescription import Draft, DraftPrescription, QueryPdmp, RxStatus, SignPrescription
 from tests.domain import stages, v1
 from tests.domain.kit import Story, day, refused, types
 

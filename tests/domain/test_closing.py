@@ -9,10 +9,10 @@ from domain.effects import EffectRejected, EffectResult
 from domain.envelope import Role
 from domain.journey.clocks import SlaBreached
 from domain.journey.course import CloseJourney, CompleteCourse
+from domain.journey.dispensing import PharmacyStatusReceived
 from domain.journey.eligibility import Outcome
 from domain.journey.holds import HoldKind, PlaceHold
 from domain.journey.outbox import RecordEffect, SettleRejection
-from domain.journey.prescription import PharmacyStatusReceived
 from domain.journey.referral import DeclineReferral
 from domain.journey.safety import ReportSafetyConcern
 from domain.journey.scheduling import CancelSession, SessionKind

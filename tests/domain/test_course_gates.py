@@ -8,10 +8,11 @@ import pytest
 
 from domain.codes import Code
 from domain.envelope import Role
+from domain.journey.dispensing import PharmacyDeliveryReported, PharmacyFillReported
 from domain.journey.dosing import DosingStarted, GatesEvaluated, RecordDose, StartDosing
 from domain.journey.eligibility import Outcome
 from domain.journey.holds import CODES, HoldKind, LiftHold, PlaceHold
-from domain.journey.prescription import DraftPrescription, PharmacyDeliveryReported, PharmacyFillReported
+from domain.journey.prescription import DraftPrescription
 from domain.journey.scheduling import SessionKind
 from tests.domain import stages, v1
 from tests.domain.kit import NEW_YORK, Story, day, refused, types

@@ -18,7 +18,13 @@ from domain.effects import (
     journey_of,
 )
 from domain.envelope import Role
-from domain.journey.messages import Effect, IfLate
+from domain.journey import due
+from domain.journey.dispensing import (
+    PharmacyStatusReceived,
+    PrescriptionTransmissionFailed,
+    PrescriptionTransmitted,
+)
+from domain.journey.messages import Effect, IfLate, Task
 from domain.journey.outbox import (
     EffectMissed,
     EffectRefused,
@@ -29,14 +35,7 @@ from domain.journey.outbox import (
     RecordEffect,
     SettleRejection,
 )
-from domain.journey.prescription import (
-    DraftPrescription,
-    PdmpQueried,
-    PrescriptionTransmissionFailed,
-    PrescriptionTransmitted,
-    QueryPdmp,
-    SignPrescription,
-)
+from domain.journey.prescription import DraftPrescription, PdmpQueried, QueryPdmp, SignPrescription
 from domain.journey.referral import AcceptReferral, AcknowledgeReferral
 from domain.journey.scheduling import CancelSession, RecordNoShow, SessionKind
 from tests.domain import stages, v1
@@ -224,3 +223,18 @@ def test_a_rejection_is_a_persons_work() -> None:
     story.yes(SettleRejection(key=effect.key, note="Telephoned"), Role.COORDINATOR)
 
     assert "OUTSIDE_REJECTED" not in story.tasks()
+
+
+def test_a_pharmacy_message_that_fits_nothing_waits_for_a_person() -> None:
+    """An anomaly is a task of the coordinator's until somebody says that it was dealt with."""
+    story = v1.opened()
+    stray = f"{story.state.journey_id}.99.newrx"
+    story.yes(PharmacyStatusReceived(key=stray, code="010", accepted=True))
+
+    assert (f"rejected/{stray}", Role.COORDINATOR) in {
+        (task.key, task.owner) for task in due(story.state) if isinstance(task, Task)
+    }
+
+    story.yes(SettleRejection(key=stray, note="Not ours; the pharmacy was told."), Role.COORDINATOR)
+
+    assert f"rejected/{stray}" not in {owed.key for owed in due(story.state)}

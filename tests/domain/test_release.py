@@ -8,7 +8,8 @@ import pytest
 
 from domain.codes import Code
 from domain.envelope import Role
-from domain.journey.dosing import DosingReleased, RecordDose, ReleaseCriteriaEvaluated
+from domain.journey.dosing import RecordDose
+from domain.journey.release import DosingReleased, ReleaseCriteriaEvaluated
 from tests.domain import stages, v1
 from tests.domain.kit import Story, refused, types
 

@@ -10,11 +10,12 @@ from domain.journey import outcomes
 from domain.journey.assessment import ScoreComputed
 from domain.journey.clocks import SlaBreached
 from domain.journey.course import CloseJourney
-from domain.journey.dosing import DosingReleased, DosingStarted, StartDosing
+from domain.journey.dosing import DosingStarted, StartDosing
 from domain.journey.eligibility import EligibilityDecided, IntakeCompleted
 from domain.journey.follow_up import FollowUpCompleted
 from domain.journey.messages import Event
 from domain.journey.referral import ReferralSubmitted
+from domain.journey.release import DosingReleased
 from domain.journey.scheduling import ScheduleSession, SessionKind
 from domain.journey.stages import Stage
 from tests.domain import stages, v1

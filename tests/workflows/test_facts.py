@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from domain.envelope import FactEnvelope
-from domain.journey.prescription import PharmacyStatusReceived
+from domain.journey.dispensing import PharmacyStatusReceived
 from domain.journey.referral import AcceptReferral, AcknowledgeReferral
 from runtime.names import JOURNEY_WORKFLOW, JOURNEYS
 from tests.workflows.asking import eventually

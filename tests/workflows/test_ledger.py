@@ -12,7 +12,7 @@ from domain import protocols
 from domain.codes import Code
 from domain.envelope import CommandEnvelope, EventRecord, Purpose, Role
 from domain.journey import Context, Source
-from domain.journey.prescription import PharmacyStatusReceived
+from domain.journey.dispensing import PharmacyStatusReceived
 from domain.journey.referral import AcceptReferral, AcknowledgeReferral
 from domain.journey.safety import AnswerPage, ReportSafetyConcern
 from domain.protocols import Protocol
