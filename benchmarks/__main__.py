@@ -17,7 +17,7 @@ from rich.table import Table
 from benchmarks import append, imports, proof, rules
 from benchmarks.course import Course, live_v1
 from benchmarks.database import Database, log_database
-from benchmarks.measure import Figure, machine
+from benchmarks.measure import Figure, load, machine
 from cli.errors import expected
 
 OK, UNAVAILABLE = 0, 3
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _measure(topics: list[str]) -> tuple[dict[str, str], dict[str, list[Figure]]]:
     """Give the machine's description and each topic's figures."""
-    where, found = machine(), {}
+    where, found = machine() | {"load before": load()}, {}
     course = live_v1()
     async with AsyncExitStack() as stack:
         database: Database | None = None
@@ -70,7 +70,7 @@ async def _measure(topics: list[str]) -> tuple[dict[str, str], dict[str, list[Fi
                 database = await stack.enter_async_context(log_database())
                 where |= database.described
             found[topic] = await ON_POSTGRES[topic](course, database)
-    return where, found
+    return where | {"load after": load()}, found
 
 
 def _as_json(where: dict[str, str], found: dict[str, list[Figure]], seconds: float) -> str:

@@ -1,7 +1,8 @@
 """How everything here is measured: side by side, in turn, several times, told as a median with its spread.
 
 A machine is never idle and never twice the same. So contestants that are compared take turns within one run, and their
-ratio is taken round by round: what slows one round down slows both sides of it. No figure is ever asserted.
+ratio is taken round by round: what slows one round down slows both sides of it. What never waits for anything is told
+in processor time, so that other people's work does not count as ours. No figure is ever asserted.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any, TypeAlias
 
 Contestant: TypeAlias = Callable[[], Awaitable[float]]
@@ -72,28 +73,28 @@ async def alternate(contestants: Mapping[str, Contestant], rounds: int) -> Sampl
 
 
 async def per_second(units: int, work: Awaitable[object]) -> float:
-    """Do this work once; units per second."""
+    """Do this work once; units per second by the clock on the wall."""
     started = perf_counter()
     await work
     return units / (perf_counter() - started)
 
 
 def repeated(units: int, work: Callable[[], object], *, seconds_min: float) -> Contestant:
-    """Make a contestant of something short: ``units`` at a time, again and again for at least this long."""
+    """Make a contestant of something short: ``units`` at a time, again and again for so much processor time."""
 
     async def sample() -> float:
-        started, times, passed = perf_counter(), 0, 0.0
+        started, times, passed = process_time(), 0, 0.0
         while passed < seconds_min:
             work()
             times += 1
-            passed = perf_counter() - started
+            passed = process_time() - started
         return units * times / passed
 
     return sample
 
 
 def repeated_async(units: int, work: Callable[[], Awaitable[object]], *, seconds_min: float) -> Contestant:
-    """Do the same with something that waits."""
+    """Do the same with something that waits, by the clock on the wall."""
 
     async def sample() -> float:
         started, times, passed = perf_counter(), 0, 0.0
@@ -108,14 +109,17 @@ def repeated_async(units: int, work: Callable[[], Awaitable[object]], *, seconds
 
 def machine() -> dict[str, str]:
     """Tell where and when this is measured; nothing that names the machine."""
-    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     return {
         "measured": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "cores": f"{len(os.sched_getaffinity(0))} of {os.cpu_count()} ({_cpu()})",
         "system": f"{platform.system()} {platform.machine()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}, {_event_loop()}",
-        "load before (1, 5, 15 min)": load,
     }
+
+
+def load() -> str:
+    """Tell how many processes wanted to run in the last minute: above the number of cores, ours had to wait."""
+    return f"{os.getloadavg()[0]:.1f}"
 
 
 def _cpu() -> str:

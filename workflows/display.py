@@ -44,9 +44,14 @@ class Display:
             self._shown |= {update.key.name: update.value for update in updates}
 
 
+ACRONYMS = {"C", "PHQ", "GAD", "WAI", "SR", "SSRS", "AUDIT", "DAST", "WHO", "PDMP", "EHR"}
+
+
 def words(code: str) -> str:
-    """``ACKNOWLEDGE_REFERRAL`` as people read it: Acknowledge referral."""
-    return code.replace("_", " ").capitalize()
+    """``SUBMIT_PHQ_9`` as people read it: Submit PHQ 9."""
+    parts = [part if part.upper() in ACRONYMS else part.lower() for part in code.split("_")]
+    first = parts[0] if parts[0].isupper() else parts[0].capitalize()
+    return " ".join([first, *(part.upper() if part.upper() in ACRONYMS else part for part in parts[1:])])
 
 
 def details(journey: Journey, diverged: str | None = None) -> str:
@@ -81,13 +86,10 @@ def _headline(summary: JourneySummary, zone: ZoneInfo) -> str:
     late = " **(overdue)**" if summary.sla_state == "breached" else ""
     return (
         f"## {words(summary.stage)}{alert}{hold}\n\n"
-        f"| | |\n|---|---|\n"
-        f"| Next action | **{action}** |\n"
-        f"| By whom | {summary.next_action_by or 'nobody'} |\n"
-        f"| Due | {_when(summary.due_at, zone)}{late} |\n"
-        f"| Next session | {_when(summary.next_session_at, zone)} |\n"
-        f"| Protocol | {summary.policy_version} |\n"
-        f"| Version | {summary.version} |"
+        f"**Next: {action}**, by {summary.next_action_by or 'nobody'}, "
+        f"due **{_when(summary.due_at, zone)}**{late}\n\n"
+        f"Next session: {_when(summary.next_session_at, zone)}\n\n"
+        f"Rules: {summary.policy_version}. Version: {summary.version}."
     )
 
 
@@ -108,15 +110,14 @@ def _owed(items: tuple[WorklistItem, ...], zone: ZoneInfo) -> str:
     if not items:
         return ""
     rows = "\n".join(
-        f"| {words(i.code)} | {i.owner} | {_when(i.due_at, zone)} | {'overdue' if i.overdue else ''} |" for i in items
+        f"- **{words(i.code)}**: {i.owner}, by {_when(i.due_at, zone)}{' **(overdue)**' if i.overdue else ''}"
+        for i in items
     )
-    return f"### Owed by people\n\n| What | Who | By when | |\n|---|---|---|---|\n{rows}"
+    return f"### Owed by people\n\n{rows}"
 
 
 def _sending(journey: Journey) -> str:
     if not journey.outbox.owed:
         return ""
-    rows = "\n".join(
-        f"| {words(effect.request.kind)} | {effect.lane.split('/')[0]} |" for effect in journey.outbox.owed
-    )
-    return f"### Owed to other systems\n\n| What | Lane |\n|---|---|\n{rows}"
+    rows = "\n".join(f"- {words(effect.request.kind)}" for effect in journey.outbox.owed)
+    return f"### Owed to other systems\n\n{rows}"

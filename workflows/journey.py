@@ -262,11 +262,12 @@ class JourneyWorkflow:
         return workflow.all_handlers_finished() and not self._lanes.busy and not self._one_at_a_time.locked()
 
     def _finished(self) -> bool:
-        """Closed, nothing owed to the outside, and nobody paged who has not answered."""
+        """Closed, nothing left with the outside, and nobody paged who has not answered."""
         state = self._ledger.state
         if not isinstance(state, Journey) or state.is_open:
             return False
-        return not state.outbox.owed and not self._alarms.unanswered
+        left = state.outbox.owed or state.outbox.rejected
+        return not left and not self._alarms.unanswered
 
     def _successor(self) -> JourneyStart:
         ledger = self._ledger

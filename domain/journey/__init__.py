@@ -132,6 +132,10 @@ UPCASTS: dict[str, Upcast] = {}
 """For each stored type that is no longer written: how to read it as the type that is (I7)."""
 
 
+AFTER_THE_END = (Fact, outbox.RecordEffect, outbox.ExpireEffect, outbox.SettleRejection)
+"""What a closed journey still takes: reports from outside, and the end of what it still owed to the outside."""
+
+
 # --- deciding ----------------------------------------------------------------------------------------------------
 
 
@@ -156,7 +160,7 @@ def decide(state: State, command: Command, ctx: Context) -> Decision:
         return _with_consequences(state, command, referral.open_journey(state, command, ctx), ctx)
     if isinstance(command, SubmitReferral):
         return refuse(Code.JOURNEY_ALREADY_OPEN, "this journey has its referral")
-    if not state.is_open and not isinstance(command, Fact | outbox.RecordEffect | outbox.ExpireEffect):
+    if not state.is_open and not isinstance(command, AFTER_THE_END):
         return refuse(Code.JOURNEY_CLOSED, "this journey is closed; a new referral opens a new one")
     if not _takes_part(state, command, ctx):
         return refuse(Code.NOT_A_PARTICIPANT, "you are not on this patient's care team")

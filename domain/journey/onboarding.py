@@ -257,7 +257,7 @@ def open_forms(journey: Journey, policy: Protocol) -> tuple[tuple[str, Role], ..
     forms += [(f"SIGN_CONSENT_{scope.upper()}", Role.PATIENT) for scope in consent.missing(journey, policy)]
     answered = journey.assessments.answered
     forms += [
-        (f"SUBMIT_{instrument.upper().replace('-', '_')}", Role.PATIENT)
+        (f"SUBMIT_{instrument.upper().replace('-', '_').replace(' ', '_')}", Role.PATIENT)
         for instrument in policy.onboarding.questionnaires
         if instrument not in answered
     ]

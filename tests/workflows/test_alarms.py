@@ -189,6 +189,21 @@ async def test_the_journey_learns_of_every_page(clinic: Clinic) -> None:
     assert paged.header.occurred_at == case.paged_at
 
 
+async def test_a_page_needs_no_journey(clinic: Clinic) -> None:
+    """An escalation outlives its journey's run: it pages on, and that nobody can be told stops nothing."""
+    live = await clinic.opened()
+    concern = ask(CONCERN, Role.COORDINATOR)
+    await live.send(concern)
+    await live.logged("on_call_paged.v1")
+    await live.handle.terminate("lost")
+
+    for number in (2, 3):
+        await clinic.wind(live.escalation(concern.command_id), timedelta(minutes=5, seconds=1))
+        report = clinic.client.get_workflow_handle(f"{live.escalation(concern.command_id).id}/page/{number}")
+        assert "journey not running" == await report.result()
+    assert 3 == len(set(live.pages()))
+
+
 async def test_the_same_concern_again_pages_nobody_again(clinic: Clinic) -> None:
     """A retry is answered from its receipt; one command, one escalation."""
     live = await clinic.opened()

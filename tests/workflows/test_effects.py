@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 
+import pytest
+
 from domain.effects import EffectCall, EffectRejected
 from domain.envelope import Role
 from domain.journey.messages import IfLate
@@ -16,6 +18,7 @@ from tests.domain.stages import form
 from tests.workflows.asking import eventually
 from tests.workflows.clinic import Clinic
 from tests.workflows.live import Live
+from workflows import lanes
 from workflows.contracts import Attempt
 
 GAD7 = form("GAD-7", 1, 1, 1, 1, 1, 0, 0)
@@ -119,6 +122,28 @@ async def test_what_expires_between_two_attempts_is_given_up_then(clinic: Clinic
     assert reminder.expires_at is not None
     assert timedelta() <= missed - reminder.expires_at < timedelta(minutes=1)
     assert [] == clinic.outside.keys(live.id, SEND_MESSAGE)
+
+
+async def test_a_bug_beside_the_handlers_stops_the_task_and_loses_nothing(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failure in work that nobody awaits is as loud as one in a handler; corrected code goes on from there."""
+    live = clinic.journey()
+    clinic.outside.fail(live.id, WRITE_EHR_RECORDS)
+    with monkeypatch.context() as patch:
+        patch.setattr(lanes, "next_attempt", None)
+        await live.open()
+
+        async def fails() -> bool:
+            return "WORKFLOW_TASK_FAILED" in await live.event_types()
+
+        await eventually(fails)
+        assert "RUNNING" == await live.status()
+
+    await live.quiet()
+    await live.wind(timedelta(seconds=6))
+    await live.settled()
+    assert 1 == live.stream.types.count("ehr_records_written.v1")
 
 
 # --- what the tests look at ---------------------------------------------------------------------------------------

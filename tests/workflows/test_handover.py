@@ -87,6 +87,8 @@ async def test_a_closed_journey_ends_once_nothing_is_owed_to_the_outside(clinic:
 
     assert await live.handle.result() == len(live.stream.records)
     assert "ehr_records_written.v1" == live.stream.types[-1]
+    written = clinic.outside.keys(live.id, WRITE_EHR_RECORDS)
+    assert len(set(written)) == len(written), "a run that left did not wait for its attempt"
 
 
 # --- a short story, told twice ------------------------------------------------------------------------------------

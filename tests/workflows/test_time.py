@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
+import pytest
+
 from domain.envelope import Role
 from domain.journey.referral import AcceptReferral, AcknowledgeReferral
-from tests.workflows.asking import ask, eventually
+from tests.workflows.asking import PATIENCE_SECONDS, ask, eventually
 from tests.workflows.clinic import PATIENT_ID, Clinic
 from tests.workflows.live import Live
+from workflows import clock
 from workflows.contracts import JourneyStart
 
 DAY_1 = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
@@ -87,6 +91,19 @@ async def test_a_command_cannot_have_happened_in_the_future_of_its_journey(clini
     again = command.model_copy(update={"command_id": uuid4(), "occurred_at": DAY_1 + timedelta(hours=1)})
     await live.send(again)
     assert DAY_1 + timedelta(hours=1) == live.stream.records[-1].header.occurred_at
+
+
+async def test_what_was_looked_at_is_not_looked_at_again(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A moment that has passed wakes a journey once, whatever comes of it: else it would spin and answer nobody."""
+    monkeypatch.setattr(clock, "due_moments", lambda journey: [journey.opened_at - timedelta(days=1)])
+
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        live = await clinic.opened()
+        await live.settled()
+        await live.send(AcknowledgeReferral())
+
+    await live.quiet()
+    assert await has_timers(live, 0)
 
 
 # --- what the tests look at ---------------------------------------------------------------------------------------
