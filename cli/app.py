@@ -40,7 +40,7 @@ def run(arguments: list[str]) -> int:
         return USAGE
     except Exception as error:
         if hasattr(error, "format_message"):  # click's own complaints about usage
-            print(f"alliance: {error.format_message()}. See `alliance --help`.", file=sys.stderr)
+            print(f"alliance: {error.format_message().rstrip('.')}. See `alliance --help`.", file=sys.stderr)
             return USAGE
         if isinstance(error, expected()):
             print(f"alliance: {error}", file=sys.stderr)
@@ -88,11 +88,12 @@ def api(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
 ) -> None:
     """Serve the HTTP API."""
-    from api.serving import serve
+    from api.serving import NEEDED, serve
     from runtime.settings import load_settings
     from runtime.telemetry import start_telemetry
 
     settings = load_settings()
+    settings.check(*NEEDED, "inbox_folder")
     start_telemetry(settings, "api")
     serve(settings, host, port, Path(settings.need("inbox_folder")))
 

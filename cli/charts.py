@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 WIDTH = 52
-HEIGHT = 8
+HEIGHT = 10
 DOT = "●"
 
 
@@ -35,15 +35,23 @@ def draw(series: Series) -> str:
     def row(total: float) -> int:
         return round((total - low) / max(high - low, 1) * (HEIGHT - 1))
 
+    def point_row(total: float) -> int:
+        """Its row, but never the limit's: a total above a cut-off must not look as if it lay on it."""
+        level = row(total)
+        if series.limit is None or level != row(series.limit) or total == series.limit:
+            return level
+        return min(level + 1, HEIGHT - 1) if total > series.limit else max(level - 1, 0)
+
     grid = [[" "] * WIDTH for _ in range(HEIGHT)]
     if series.limit is not None:
         grid[row(series.limit)] = ["·"] * WIDTH
     for day, total in series.points:
-        grid[row(total)][column(day)] = DOT
+        grid[point_row(total)][column(day)] = DOT
     lines = [series.title]
     for level in reversed(range(HEIGHT)):
-        value = low + (high - low) * level / (HEIGHT - 1)
-        name = f" {series.limit_name}" if series.limit is not None and level == row(series.limit) else ""
+        on_limit = series.limit is not None and level == row(series.limit)
+        value = series.limit if on_limit and series.limit is not None else low + (high - low) * level / (HEIGHT - 1)
+        name = f" {series.limit_name}" if on_limit else ""
         lines.append(f"{value:6.0f} │{''.join(grid[level])}{name}")
     lines.append(f"       └{'─' * WIDTH}")
     lines.append(f"        D{first}{'D' + str(last):>{WIDTH - len(str(first)) - 1}}")

@@ -86,7 +86,7 @@ async def _demo(case: str, state_dir: Path, *, stay: bool, as_json: bool) -> int
         audits = await asyncio.gather(*(_audit(name, state_dir) for name in AUDITS))
         seconds["audit"] = round(time.monotonic() - audited, 1)
         if not as_json:
-            _show(told, audits, stack)
+            _show(told, audits, stack, stay=stay)
         ok = told.holds and all(audit.ok for audit in audits)
         if stay:
             await _until_interrupted()
@@ -126,8 +126,9 @@ async def _audit(name: str, state_dir: Path) -> Audit:
     argv = [sys.executable, "-m", "cli", "audit", name, "--stack", str(state_dir), "--json"]
     if name == "replay":
         argv.append("--all")
-    process = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
-    out, _ = await asyncio.wait_for(process.communicate(), AUDIT_SECONDS)
+    with (state_dir / "logs" / f"audit-{name}.log").open("ab") as log:  # that the record was read is a record too
+        process = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE, stderr=log)
+        out, _ = await asyncio.wait_for(process.communicate(), AUDIT_SECONDS)
     with suppress(ValueError):
         answer = json.loads(out)
         ok = process.returncode == 0 and bool(answer["ok"])
@@ -140,7 +141,7 @@ def _finding(code: str, message: str) -> dict[str, Any]:
     return {"code": code, "journey_id": None, "sequence": None, "message": message}
 
 
-def _show(told: Told, audits: list[Audit], stack: EmbeddedStack) -> None:
+def _show(told: Told, audits: list[Audit], stack: EmbeddedStack, *, stay: bool) -> None:
     from cli.pages import story_pages
 
     out = Console()
@@ -150,8 +151,10 @@ def _show(told: Told, audits: list[Audit], stack: EmbeddedStack) -> None:
         mark = "[green]passed[/]" if audit.ok else "[red]failed[/]"
         counts = ", ".join(f"{count} {name}" for name, count in audit.counts.items())
         out.print(f"  audit {audit.name:<8} {mark}  {counts}")
-    out.print(f"\n  Temporal UI  {stack.temporal_ui_url}/namespaces/alliance/workflows/journey%2F{told.journey_id}")
-    out.print(f"  API          {stack.api_url}/docs\n")
+    if stay:
+        out.print(f"\n  The journey in Temporal: {stack.temporal_ui_url}{told.ui_path}", soft_wrap=True)
+        out.print("  (The demo winds Temporal's clock: dates there are its own, the journey's are on that page.)")
+        out.print(f"  API: {stack.api_url}/docs\n", soft_wrap=True)
 
 
 def _closing_line(
@@ -226,9 +229,9 @@ async def _up(state: Path | None) -> int:
 def _say_how(stack: EmbeddedStack, directory: Path) -> None:
     """How to get a token and send a first command."""
     out = Console(soft_wrap=True, highlight=False)
-    out.print(
-        f"\n  API          {stack.api_url}/docs\n  Temporal UI  {stack.temporal_ui_url}\n  Data         {directory}\n"
-    )
+    out.print(f"\n  API          {stack.api_url}/docs")
+    out.print(f"  Temporal UI  {stack.temporal_ui_url}/namespaces/alliance/workflows")
+    out.print(f"  Data         {directory}\n")
     out.print("  A token for a role (patient, therapist, prescriber, coordinator, ...):")
     out.print(f"    TOKEN=$(./run token therapist --state {directory})\n")
     out.print("  A first command, a referral:")
@@ -244,13 +247,18 @@ def token(
     state: Annotated[Path | None, typer.Option(help="State directory of the running stack.")] = None,
 ) -> None:
     """Print an access token for one role of a running stack."""
-    from stack.connection import running_stack
+    import httpx2
+
+    from stack.connection import NoStackError, running_stack
     from stack.paths import state_dir
+    from stack.people import ROLES
     from stack.tokens import token as fetch
 
     directory = (state or state_dir() / "up").absolute()
+    if role not in ROLES:
+        raise typer.BadParameter(f"nobody has the role {role}; ask for one of: {', '.join(ROLES)}")
     connection = running_stack(directory)
     try:
         print(asyncio.run(fetch(directory, connection.ports["identity"], role)))
-    except KeyError:
-        raise typer.BadParameter(f"nobody has the role {role}; see stack/people.py") from None
+    except httpx2.TransportError:
+        raise NoStackError(f"the stack in {directory} does not answer: run `./run up` first") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -34,12 +35,11 @@ def _timeline(told: Told) -> Table:
     table.add_column("Day", justify="right", style="bold")
     table.add_column("Date")
     table.add_column("What happened")
-    events = sorted(told.timeline, key=lambda event: event["occurred_at"])
-    for day, group in groupby(events, key=lambda event: told.day_of(event["occurred_at"])):
+    for day, events in groupby(told.timeline, key=lambda event: told.day_of(event["recorded_at"])):
         names: dict[str, int] = {}
         date = ""
-        for event in group:
-            date = event["occurred_at"][:10]
+        for event in events:
+            date = f"{datetime.fromisoformat(event['recorded_at']).astimezone(told.zone):%a %Y-%m-%d}"
             name = event["type"].rsplit(".", 1)[0].replace("_", " ")
             names[name] = names.get(name, 0) + 1
         table.add_row(f"D{day}", date, ", ".join(f"{n} ×{c}" if c > 1 else n for n, c in names.items()))

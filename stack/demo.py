@@ -9,10 +9,13 @@ from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import httpx2
 from temporalio.client import Client
 
+from runtime.names import journey_workflow_id
 from stack.embedded import HOST, EmbeddedStack
 from stack.stories import v1
 from stack.stories.clock import StoryClock
@@ -33,6 +36,8 @@ class Told:
     series: dict[str, list[dict[str, Any]]]
     commands: int
     day_of: Callable[[str], int]
+    zone: ZoneInfo
+    ui_path: str
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -72,5 +77,15 @@ async def tell(stack: EmbeddedStack, state_dir: Path, case: str, progress: Calla
         series=series,
         commands=teller.commands,
         day_of=teller.day_of,
+        zone=teller.zone,
+        ui_path=await _page_of(temporal, teller),
         seconds={"story": round(time.monotonic() - began, 1)},
     )
+
+
+async def _page_of(temporal: Client, teller: Teller) -> str:
+    """Where the Temporal UI says in words how the journey stands."""
+    assert teller.journey_id is not None
+    workflow_id = journey_workflow_id(teller.journey_id)
+    run = (await temporal.get_workflow_handle(workflow_id).describe()).run_id
+    return f"/namespaces/{temporal.namespace}/workflows/{quote(workflow_id, safe='')}/{run}/user-metadata"

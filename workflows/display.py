@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from temporalio import workflow
 
 from domain import journey as rules
-from domain.envelope import JourneySummary, WorklistItem
+from domain.envelope import JourneySummary, Role, WorklistItem
 from domain.journey import Journey
 from domain.protocols import protocol
 from runtime.names import search_attributes
@@ -59,7 +59,7 @@ def details(journey: Journey, diverged: str | None = None) -> str:
     summary, items = rules.project(journey)
     zone = ZoneInfo(protocol(journey.policy_version).clocks.practice_time_zone)
     parts = [
-        _headline(summary, zone),
+        _headline(journey, summary, zone),
         _quarantine(diverged),
         _progress(journey, summary),
         _owed(items, zone),
@@ -71,22 +71,35 @@ def details(journey: Journey, diverged: str | None = None) -> str:
 def one_line(journey: Journey) -> str:
     """Stage and next action in one line, for the timer that waits for it."""
     summary, _ = rules.project(journey)
-    action = f"{words(summary.next_action)} ({summary.next_action_by})" if summary.next_action else "nothing owed"
+    action = f"{words(summary.next_action)} ({_who(summary.next_action_by)})" if summary.next_action else "nothing owed"
     return f"{words(summary.stage)}: {action}"
+
+
+def _who(role: Role | None) -> str:
+    return role.replace("_", " ") if role else "nobody"
 
 
 def _when(moment: datetime | None, zone: ZoneInfo) -> str:
     return f"{moment.astimezone(zone):%a %Y-%m-%d %H:%M %Z}" if moment else "none"
 
 
-def _headline(summary: JourneySummary, zone: ZoneInfo) -> str:
-    alert = "\n\n**SAFETY CASE OPEN: a clinician must act now.**" if summary.safety_open else ""
+def _alert(journey: Journey) -> str:
+    case = journey.safety.open_case
+    if case is None:
+        return ""
+    if case.answered_at is None:
+        return "\n\n**SAFETY CASE OPEN: a clinician must act now.**"
+    return "\n\n**Safety case open; a clinician has it in hand.**"
+
+
+def _headline(journey: Journey, summary: JourneySummary, zone: ZoneInfo) -> str:
+    alert = _alert(journey)
     hold = f"\n\n**On hold: {summary.hold}.** No dose until its owner lifts it." if summary.hold else ""
     action = words(summary.next_action) if summary.next_action else "Nothing is owed"
     late = " **(overdue)**" if summary.sla_state == "breached" else ""
     return (
         f"## {words(summary.stage)}{alert}{hold}\n\n"
-        f"**Next: {action}**, by {summary.next_action_by or 'nobody'}, "
+        f"**Next: {action}**, by {_who(summary.next_action_by)}, "
         f"due **{_when(summary.due_at, zone)}**{late}\n\n"
         f"Next session: {_when(summary.next_session_at, zone)}\n\n"
         f"Rules: {summary.policy_version}. Version: {summary.version}."
@@ -110,7 +123,7 @@ def _owed(items: tuple[WorklistItem, ...], zone: ZoneInfo) -> str:
     if not items:
         return ""
     rows = "\n".join(
-        f"- **{words(i.code)}**: {i.owner}, by {_when(i.due_at, zone)}{' **(overdue)**' if i.overdue else ''}"
+        f"- **{words(i.code)}**: {_who(i.owner)}, by {_when(i.due_at, zone)}{' **(overdue)**' if i.overdue else ''}"
         for i in items
     )
     return f"### Owed by people\n\n{rows}"

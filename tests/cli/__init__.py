@@ -1,0 +1,1 @@
+"""The command as people meet it: its answers, its exit codes, its pictures."""
