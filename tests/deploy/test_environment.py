@@ -110,7 +110,7 @@ def test_standard_names_are_those_of_their_standards() -> None:
         assert others <= SDK_VARIABLES | set(vars(otel))
 
 
-@pytest.mark.parametrize("name", services().keys() - ours().keys())
+@pytest.mark.parametrize("name", sorted(services().keys() - ours().keys()))
 def test_a_foreign_image_is_told_only_what_it_reads(name: str) -> None:
     """A variable that an image does not read is a protection or a limit that is not there."""
     service = services()[name]

@@ -25,7 +25,7 @@ from temporalio.service import __version__ as sdk_version
 
 from audit.histories import histories
 from domain.envelope import Role
-from runtime.names import SEARCH_ATTRIBUTE_KINDS, WRITE_EHR_RECORDS, journey_workflow_id
+from runtime.names import PAGE_ON_CALL, SEARCH_ATTRIBUTE_KINDS, WRITE_EHR_RECORDS, journey_workflow_id
 from runtime.settings import load_settings
 from runtime.temporal import connect
 from stack.temporal_server import TemporalOptions, temporal
@@ -65,10 +65,18 @@ async def live(client: Client, journey_id: UUID, outside: Outside) -> None:
     await send(handle, envelope("report_safety_concern", Role.COORDINATOR, {"concern": "invented"}))
     await send(handle, envelope("answer_page", Role.ON_CALL))
 
-    async def all_sent() -> bool:
-        return not (await handle.describe()).raw_description.pending_activities
+    async def quiet() -> bool:
+        """Nothing under way, and nothing new for a second: a history cut short would be another one each time."""
+        length = (await handle.describe()).history_length
+        await asyncio.sleep(1)
+        now = await handle.describe()
+        return now.history_length == length and not now.raw_description.pending_activities
 
-    await until(all_sent)
+    async def paged() -> bool:
+        return PAGE_ON_CALL in outside.done
+
+    await until(paged)
+    await until(quiet)
 
 
 def nameless(message: Message) -> None:

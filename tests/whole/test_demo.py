@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 DEMO_SECONDS = 280
+pytestmark = pytest.mark.demo
 
 
 def alliance(*arguments: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
