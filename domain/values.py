@@ -6,7 +6,7 @@ Strict matters clinically: in lax mode ``{"phq9": false}`` would score as 0.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
@@ -18,12 +18,20 @@ class Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-def _to_utc(moment: datetime) -> datetime:
+EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
+TOO_LATE: Final = datetime(2200, 1, 1, tzinfo=UTC)
+"""The first moment that is none of ours. Rules add and subtract days; at the ends of the calendar that would crash."""
+
+
+def to_utc(moment: datetime) -> datetime:
+    """Bring an aware moment to UTC. Raises ValueError for one outside the years 1900 to 2199."""
+    if not EARLIEST <= moment < TOO_LATE:
+        raise ValueError("a moment lies in the years 1900 to 2199")
     return moment.astimezone(UTC)
 
 
-Instant: TypeAlias = Annotated[AwareDatetime, AfterValidator(_to_utc)]
-"""A moment, always with a zone, kept in UTC."""
+Instant: TypeAlias = Annotated[AwareDatetime, AfterValidator(to_utc)]
+"""A moment in the years 1900 to 2199, always with a zone, kept in UTC."""
 
 
 def _storable(text: str) -> str:

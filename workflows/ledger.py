@@ -48,8 +48,9 @@ class RefusedError(Exception):
 
 
 def request_digest(envelope: CommandEnvelope | FactEnvelope) -> str:
-    """SHA-256 of what was asked: the same key with another body is a mistake of the client's, not a retry."""
+    """SHA-256 of what was asked, and by whom: the same key otherwise is a mistake of the client's, not a retry."""
     asked = envelope.model_dump(mode="json", include={"name", "body", "occurred_at"})
+    asked["by"] = envelope.actor.subject if isinstance(envelope, CommandEnvelope) else envelope.source
     return hashlib.sha256(json.dumps(asked, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

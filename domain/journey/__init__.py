@@ -188,7 +188,8 @@ def _with_consequences(state: State, command: Command, decided: Decision, ctx: C
     events = decided.events
     after = _apply_all(state, events, ctx)
     if isinstance(after, Journey) and (decided.refusal is None or events):
-        urgent = safety.open_case(after, command, ctx) if decided.refusal is None else ()
+        # Also beside a refusal that is kept: a release that is refused for new suicidal ideation opens the case.
+        urgent = safety.open_case(after, command, ctx)
         events += urgent
         after = _apply_all(after, urgent, ctx)
     while isinstance(after, Journey) and after.is_open:

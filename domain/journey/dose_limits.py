@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from domain.calendars import same_local_day
 from domain.codes import Code
 from domain.journey import consent
+from domain.journey.holds import CODES
 from domain.journey.messages import Context
 from domain.journey.vital_bands import during_dose
 
@@ -48,7 +49,9 @@ def _booster_problem(journey: Journey, record: DosingRecord, mg: float, ctx: Con
     if not record.lines:
         return Code.DOSE_CEILING, "a booster follows a dose"
     if journey.holds.open:
-        return Code.DOSE_CEILING, "no booster under a hold"
+        # The hold's own code: a hold that is still on its way to the log forbids by that code alone.
+        kind = journey.holds.open[0].kind
+        return CODES[kind], f"the {kind} hold is open; nothing more is given"
     if consent.missing(journey, ctx.policy):
         return Code.CONSENT, "a consent was revoked; nothing more is given"
     if journey.eligibility.active(ctx.at, ctx.now) is None:
@@ -63,7 +66,8 @@ def _booster_problem(journey: Journey, record: DosingRecord, mg: float, ctx: Con
     fresh = timedelta(minutes=rules.vitals_max_age_minutes)
     if reading is None or reading.taken_at < record.lines[-1].at or ctx.at - reading.taken_at > fresh:
         return Code.DOSE_CEILING, "take vital signs first; a booster needs a fresh D1 reading"
-    if during_dose(reading, rules) != "D1":
+    newest = journey.observations.latest(ctx.now)  # a date in the past hides no reading of since
+    if any(during_dose(r, rules) != "D1" for r in (reading, newest) if r is not None):
         return Code.DOSE_CEILING, "a booster needs a D1 reading"
     # A D2 may come down and be followed by a booster; a D3 ends the matter for this session (domain.md §5.2).
     since = (r for r in journey.observations.readings if r.taken_at >= record.started_at)

@@ -165,7 +165,9 @@ class PredoseVitalsDecided(Event, type="predose_vitals_decided.v1"):
 
 
 class GateResult(Value):
-    code: Code
+    """One gate. ``code`` is text, not the enum: a new refusal code must not change a stored event's shape (I7)."""
+
+    code: ShortText
     passed: bool
     evidence: ShortText
 
@@ -271,7 +273,7 @@ def _gates(journey: Journey, session_id: UUID, ctx: Context) -> tuple[GatesEvalu
     if not failed:
         return evaluated, None
     others = f" (also: {', '.join(result.code for result in failed[1:])})" if failed[1:] else ""
-    return evaluated, refuse(failed[0].code, f"{failed[0].evidence}{others}", evaluated)
+    return evaluated, refuse(Code(failed[0].code), f"{failed[0].evidence}{others}", evaluated)
 
 
 def _during(

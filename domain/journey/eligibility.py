@@ -197,6 +197,8 @@ def _criteria_problem(command: DecideEligibility, policy: Protocol) -> Decision 
     """domain.md §2.5: what makes a decision impossible, whoever decides."""
     kinds = policy.eligibility.criteria
     found = {finding.criterion: finding for finding in command.criteria}
+    if len(found) < len(command.criteria):
+        return refuse(Code.CRITERION_UNKNOWN, "answer each criterion once")
     if missing := [name for name in kinds if name not in found]:
         return refuse(Code.CRITERION_UNKNOWN, f"answer every criterion; missing: {', '.join(missing)}")
     if strange := [name for name in found if name not in kinds]:

@@ -142,7 +142,8 @@ def _suicidality(journey: Journey, ctx: Context) -> str | None:
 
 
 def _blood_pressure(journey: Journey, ctx: Context) -> str | None:
-    rules, reading = ctx.policy.dosing, journey.observations.latest(ctx.at)
+    rules, seen = ctx.policy.dosing, journey.observations
+    reading, newest = seen.latest(ctx.at), seen.latest(ctx.now)
     if reading is None or ctx.at - reading.taken_at > timedelta(minutes=rules.vitals_max_age_minutes):
         return f"take vital signs within {rules.vitals_max_age_minutes} minutes before"
     if worst := _stopped_today(journey, ctx):
@@ -152,7 +153,9 @@ def _blood_pressure(journey: Journey, ctx: Context) -> str | None:
         decision = None
     if decision is not None and decision.decision == "postpone":
         return "the prescriber has postponed today's dose"
-    if pre_dose(reading, rules) == "P1" or (decision is not None and decision.at >= reading.taken_at):
+    # A date in the past hides no reading of since: the newest one is judged too.
+    high = [r for r in (reading, newest) if r is not None and pre_dose(r, rules) != "P1"]
+    if all(decision is not None and decision.at >= r.taken_at for r in high):
         return None
     return "P2: rest and repeat, or the prescriber decides live"
 

@@ -1,7 +1,7 @@
 """What is measured on the body: blood pressure and heart rate, weight and height, pregnancy tests.
 
 Readings serve the intake, the gates before a dose, the watch during it and the release after it, so they live here
-once. The state keeps the latest readings only; the log keeps them all.
+once. The state keeps every reading of the last two days and the newest of before; the log keeps them all.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from domain.values import Instant, Value
 if TYPE_CHECKING:
     from domain.journey.state import Journey
 
-READINGS_KEPT = 24
+ALL_KEPT_FOR = timedelta(hours=48)
+"""Longer than any dosing day: no number of harmless readings may push a dangerous one of that day out of sight."""
+OLDER_KEPT = 24
 
 
 class Alarm(StrEnum):
@@ -137,7 +139,8 @@ def evolve(journey: Journey, event: Events, stamp: Stamp) -> Journey:
     change: dict[str, object]
     match event:
         case VitalsRecorded():
-            change = {"readings": (*here.readings, Reading(taken_at=at, **dict(event)))[-READINGS_KEPT:]}
+            readings = (*here.readings, Reading(taken_at=at, **dict(event)))
+            change = {"readings": _kept(readings, stamp.recorded_at - ALL_KEPT_FOR)}
         case MeasurementsRecorded():
             change = {"weight_kg": event.weight_kg, "height_cm": event.height_cm, "measured_at": at}
             change = change if is_newest(here.measured_at, stamp) else {}
@@ -147,6 +150,12 @@ def evolve(journey: Journey, event: Events, stamp: Stamp) -> Journey:
         case _:
             assert_never(event)
     return journey.model_copy(update={"observations": here.model_copy(update=change)})
+
+
+def _kept(readings: tuple[Reading, ...], since: datetime) -> tuple[Reading, ...]:
+    """All from ``since`` on, in order of entry, after the newest of the older ones."""
+    older = sorted((r for r in readings if r.taken_at < since), key=lambda r: r.taken_at)
+    return (*older[-OLDER_KEPT:], *(r for r in readings if r.taken_at >= since))
 
 
 def due(_journey: Journey, _policy: Protocol) -> tuple[Obligation, ...]:

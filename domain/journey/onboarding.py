@@ -233,7 +233,11 @@ def evolve(journey: Journey, event: Events, stamp: Stamp) -> Journey:
         case PharmacyChosen(pharmacy=pharmacy):
             change = {"pharmacy": pharmacy}
         case HealthHistoryRecorded(could_become_pregnant=possible):
-            change = {"history_at": at, "could_become_pregnant": possible}
+            known_possible = journey.onboarding.could_become_pregnant is True
+            # A "no" ends the pregnancy tests; after a "yes" only a clinician's "no" does.
+            possible = possible or (known_possible and stamp.role not in CLINICIANS)
+            newest = is_newest(journey.onboarding.history_at, stamp)
+            change = {"history_at": at, "could_become_pregnant": possible} if newest else {}
         case OnboardingCompleted():
             journey, change = journey.model_copy(update={"stage": Stage.INTAKE}), {"completed_at": at}
         case _:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from calendar import monthrange
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from math import ceil
 from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from domain.codes import Code
 from domain.effects import effect_key
 from domain.envelope import Role
 from domain.journey import follow_up
+from domain.journey.holds import CODES, HoldKind
 from domain.journey.messages import Command, Context, Decision, Event, Obligation, Stamp, Task, accept, refuse
 from domain.journey.stages import Stage
 from domain.protocols import Protocol
@@ -44,7 +46,7 @@ class RxStatus(StrEnum):
 class Draft(Value):
     """What the prescriber wants dispensed. ``strength_mg`` per unit, ``quantity`` in units."""
 
-    strength_mg: float = Field(gt=0)
+    strength_mg: float = Field(ge=0.1, le=1000)
     quantity: int = Field(ge=1, le=200)
     sig: LongText
     dose_mg: float = Field(gt=0)
@@ -206,6 +208,8 @@ def _draft(journey: Journey, command: DraftPrescription, ctx: Context) -> Decisi
     rules, draft, dosing = ctx.policy.prescription, command.draft, ctx.policy.dosing
     if ctx.policy.substance.schedule == "I":
         return refuse(Code.SCHEDULE_I, "no prescription can be issued for a Schedule I substance")
+    if held := _held(journey):
+        return held
     decision = journey.eligibility.active(ctx.at, ctx.now)
     if decision is None:
         return refuse(Code.NO_ACTIVE_ELIGIBILITY, "a prescription needs an active eligibility decision")
@@ -220,7 +224,18 @@ def _draft(journey: Journey, command: DraftPrescription, ctx: Context) -> Decisi
         return refuse(Code.DOSE_CEILING, "dose and booster together exceed the session's ceiling")
     if draft.booster_mg > draft.dose_mg * dosing.booster_fraction_max:
         return refuse(Code.DOSE_LIMIT, f"a booster is at most {dosing.booster_fraction_max:.0%} of the dose")
+    units = draft.sessions_authorised * ceil(draft.max_mg_per_session / draft.strength_mg)
+    if draft.quantity > units:
+        return refuse(Code.BATCH_TOO_LARGE, f"at most {units} units of {draft.strength_mg:g} mg for these sessions")
     return accept(PrescriptionDrafted(rx_id=ctx.command_id, draft=draft, drafted_by=ctx.actor.subject))
+
+
+def _held(journey: Journey) -> Decision | None:
+    """No drug goes out while somebody must first look at the patient."""
+    for kind in (HoldKind.MEDICAL, HoldKind.SAFETY):
+        if journey.holds.has(kind):
+            return refuse(CODES[kind], f"the {kind} hold is open; its owner must lift it")
+    return None
 
 
 def _batch_problem(journey: Journey, draft: Draft, policy: Protocol) -> Decision | None:
@@ -244,10 +259,15 @@ def _sign(journey: Journey, command: SignPrescription, ctx: Context) -> Decision
         return refuse(Code.ALREADY_DONE, f"this prescription is {rx.status}")
     if not (ctx.actor.subject == rx.drafted_by == prescriber.subject):
         return refuse(Code.EPCS_SIGNER, "only the registrant who drafted it signs (21 CFR 1311.135)")
+    if held := _held(journey):
+        return held
     if len(set(command.signature.factor_types)) < 2:
         return refuse(Code.EPCS_TWO_FACTOR, "sign with two different factors (21 CFR 1311.115)")
     if command.signature.method == "embedded_simulated" and not ctx.simulated:
         return refuse(Code.EPCS_EMBEDDED_SIGNER, "the embedded signer works in simulated mode only (21 CFR 1311.100)")
+    if command.signature.method == "certified_application":
+        # Nothing here verifies such a signature yet, and a signature that nobody verified is none.
+        return refuse(Code.EPCS_CERTIFICATION, "no certified application is connected; only simulated mode signs here")
     pdmp = journey.prescriptions.pdmp_fresh(ctx.now, ctx.policy)
     if pdmp is None or pdmp.at > ctx.at:
         hours = ctx.policy.prescription.pdmp_max_age_hours

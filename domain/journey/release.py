@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 from uuid import UUID
 
+from domain.calendars import end_of_local_day
 from domain.codes import Code
 from domain.envelope import Role
 from domain.journey.messages import (
@@ -67,12 +68,14 @@ def decide(journey: Journey, command: Commands, ctx: Context) -> Decision:
     unmet = may_go_home(journey.observations.latest(ctx.now), record.baseline, ctx.at, rules)
     if minutes < rules.minutes_min:
         unmet.append(f"{rules.minutes_min} minutes since the last dose")
+    drives_from = end_of_local_day(ctx.at, journey.patient.time_zone)
     for met, name in (
         (command.oriented, "oriented"),
         (command.gait_steady, "steady gait"),
         (not command.vomiting, "no vomiting"),
         (not command.new_suicidal_ideation, "no new suicidal ideation"),
         (command.escort_present, "escort present"),
+        (command.no_drive_until >= drives_from, "no driving before the next day"),
     ):
         if not met:
             unmet.append(name)

@@ -1,4 +1,4 @@
-"""Suicidality: a flag pages a person and holds dosing; only a clinician closes the case (domain.md §5.1, INV-22).
+"""Danger: a flag pages a person and holds dosing; only a clinician closes the case (domain.md §5.1, §5.2, INV-22).
 
 Urgency is judged from the command alone, before any lock and before the log answers, so that a page never waits for
 a database (architecture D12).
@@ -15,6 +15,7 @@ from domain.effects import resource_id
 from domain.envelope import Role, Sensitivity
 from domain.instruments import InvalidAnswersError, Score, Tier, UnknownInstrumentError, needs_page, score
 from domain.journey.assessment import SubmitGateForm, SubmitQuestionnaire
+from domain.journey.dosing import RecordCheckIn
 from domain.journey.holds import HoldKind, HoldPlaced
 from domain.journey.messages import (
     CLINICIANS,
@@ -29,12 +30,16 @@ from domain.journey.messages import (
     accept,
     refuse,
 )
+from domain.journey.observations import RecordVitals
+from domain.journey.release import ReleasePatient
 from domain.protocols import Protocol
 from domain.values import Instant, LongText, ShortText, Value
 
 if TYPE_CHECKING:
     from domain.journey.state import Journey
 
+Source: TypeAlias = Literal["questionnaire", "gate_form", "session", "report"]
+"""What said it: a form, what was seen in a session, or a person's own report."""
 ITEM9_HIGH = 3
 """PHQ-9 item 9 answered "nearly every day" counts as high until somebody has assessed (domain.md §5.1.2)."""
 
@@ -79,7 +84,7 @@ class CloseSafetyCase(Command, name="close_safety_case", by=CLINICIANS):
 class SafetyCaseOpened(Event, type="safety_case_opened.v1", sensitivity=Sensitivity.PSYCHIATRIC):
     case_id: UUID
     tier: Tier
-    source: Literal["questionnaire", "gate_form", "report"]
+    source: Source
 
 
 class SafetyConcernAdded(Event, type="safety_concern_added.v1", sensitivity=Sensitivity.PSYCHIATRIC):
@@ -103,6 +108,14 @@ class SafetyCaseClosed(Event, type="safety_case_closed.v1", sensitivity=Sensitiv
     plan: LongText
 
 
+SOURCES: dict[type[Command], Source] = {
+    SubmitQuestionnaire: "questionnaire",
+    SubmitGateForm: "gate_form",
+    ReleasePatient: "session",
+    RecordCheckIn: "session",
+    RecordVitals: "session",
+}
+
 Commands: TypeAlias = ReportSafetyConcern | AnswerPage | CloseSafetyCase | PagerReported
 Events: TypeAlias = SafetyCaseOpened | SafetyConcernAdded | OnCallPaged | PageAnswered | SafetyCaseClosed
 
@@ -117,6 +130,12 @@ def urgent_tier(command: Command) -> Tier | None:
         case SubmitQuestionnaire():
             result = _scored(command)
             return (result.tier or Tier.HIGH) if result is not None and needs_page(result) else None
+        case ReleasePatient(new_suicidal_ideation=True):
+            return Tier.HIGH
+        case RecordCheckIn(responsive=responsive, breathing_normal=breathing):
+            return None if responsive and breathing else Tier.HIGH
+        case RecordVitals(alarms=alarms):
+            return Tier.HIGH if alarms else None
         case _:
             return None
 
@@ -148,11 +167,7 @@ def open_case(journey: Journey, command: Command, ctx: Context) -> tuple[Event, 
         return (HoldPlaced(hold=HoldKind.SAFETY, reason="C-SSRS moderate: for the prescriber to review"),)
     if tier is None or journey.safety.open_case is not None:
         return ()
-    sources: dict[type[Command], Literal["questionnaire", "gate_form", "report"]] = {
-        SubmitQuestionnaire: "questionnaire",
-        SubmitGateForm: "gate_form",
-    }
-    opened = SafetyCaseOpened(case_id=case_of(ctx.command_id), tier=tier, source=sources.get(type(command), "report"))
+    opened = SafetyCaseOpened(case_id=case_of(ctx.command_id), tier=tier, source=SOURCES.get(type(command), "report"))
     if journey.holds.has(HoldKind.SAFETY):
         return (opened,)
     return (opened, HoldPlaced(hold=HoldKind.SAFETY, reason="safety case opened"))

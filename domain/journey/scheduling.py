@@ -81,6 +81,8 @@ class Sessions(Value):
 
 
 LED_BY_PRESCRIBER = frozenset({SessionKind.INTAKE, SessionKind.FOLLOW_UP})
+BOOKED_AHEAD_MAX = timedelta(days=2 * 366)
+"""Longer than any course with its follow-up year: a session beyond it is a slip of the pen, not an appointment."""
 OWNER = {kind: Role.PRESCRIBER if kind in LED_BY_PRESCRIBER else Role.THERAPIST for kind in SessionKind}
 
 
@@ -153,6 +155,8 @@ def _schedule(journey: Journey, command: ScheduleSession, ctx: Context) -> Decis
         return refuse(Code.WRONG_STAGE, "sessions are booked between the acceptance of a referral and its end")
     if command.starts_at < ctx.at:
         return refuse(Code.WRONG_STAGE, "a session is booked ahead of its start")
+    if command.starts_at > ctx.now + BOOKED_AHEAD_MAX:
+        return refuse(Code.WRONG_STAGE, "a session is booked at most two years ahead; correct its date")
     prescriber = journey.care_team.prescriber
     if command.kind in LED_BY_PRESCRIBER and prescriber is None:
         return refuse(Code.NOT_FOUND, "assign a prescriber first")

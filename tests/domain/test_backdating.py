@@ -202,6 +202,30 @@ def test_an_ended_decision_is_not_revived_by_an_older_date() -> None:
     assert Code.NO_ACTIVE_ELIGIBILITY == start_as_of(story, 6)
 
 
+@pytest.mark.parametrize(("systolic", "code"), [(139, None), (144, Code.BP_GATE)])
+def test_a_start_counts_the_newest_reading(systolic: int, code: Code | None) -> None:
+    """A start dated before a P2 reading is judged by that reading too."""
+    story = v1.ready_to_dose().after(minutes=5)
+    story.yes(stages.vitals(systolic, 85), Role.THERAPIST)
+
+    assert code == start_as_of(story.after(minutes=1), 5)
+
+
+@pytest.mark.parametrize(("systolic", "code"), [(159, None), (165, Code.DOSE_CEILING)])
+def test_a_booster_counts_the_newest_reading(systolic: int, code: Code | None) -> None:
+    """A booster dated before a D2 reading is judged by that reading too."""
+    story = v1.ready_to_dose()
+    session = v1.dosing_session(story)
+    v1.start(story)
+    story.yes(RecordDose(session_id=session, mg=100, lot="L1"))
+    story.after(minutes=45).yes(stages.vitals(118, 74), Role.THERAPIST)
+    given_at = story.now
+    story.after(minutes=5).yes(stages.vitals(systolic, 80), Role.THERAPIST)
+    booster = RecordDose(session_id=session, mg=50, lot="L1", is_booster=True)
+
+    assert code == refused(story.do(booster, occurred_at=given_at))
+
+
 def test_a_release_counts_the_newest_reading() -> None:
     """A release dated before a bad reading is refused: who was measured then had not gone home."""
     story = v1.ready_to_dose()

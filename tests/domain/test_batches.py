@@ -31,6 +31,9 @@ def draft(**differing: object) -> DraftPrescription:
     [
         ({}, None),
         ({"sessions_authorised": 3}, Code.BATCH_TOO_LARGE),
+        ({"quantity": 7}, Code.BATCH_TOO_LARGE),
+        ({"strength_mg": 100.0, "quantity": 5}, Code.BATCH_TOO_LARGE),
+        ({"strength_mg": 100.0, "quantity": 4}, None),
         ({"refills": 1}, Code.EPCS_REFILLS),
         ({"dose_mg": 401.0}, Code.DOSE_LIMIT),
         ({"max_mg_per_session": 151.0}, Code.DOSE_LIMIT),
@@ -41,7 +44,7 @@ def draft(**differing: object) -> DraftPrescription:
     ],
 )
 def test_a_first_batch_keeps_to_the_limits(differing: dict[str, object], code: Code | None) -> None:
-    """At most 2 sessions, no refill, the decision's ceiling of 150 mg, a booster of half the dose."""
+    """At most 2 sessions, the units they need, no refill, a ceiling of 150 mg, a booster of half the dose."""
     assert code == refused(v1.eligible().do(draft(**differing)))
 
 

@@ -213,12 +213,17 @@ def test_inv_11_the_prescriber_too_is_licensed_there() -> None:
     assert Code.LICENCE == refused(v1.start(story))
 
 
-def test_inv_12_no_test_where_no_pregnancy_is_possible() -> None:
-    """A patient who cannot become pregnant needs no test."""
+@pytest.mark.parametrize(
+    ("by", "days_ago", "code"),
+    [(Role.PRESCRIBER, 0, None), (Role.PRESCRIBER, 30, Code.PREGNANCY), (Role.PATIENT, 0, Code.PREGNANCY)],
+)
+def test_inv_12_only_a_clinician_ends_the_tests(by: Role, days_ago: int, code: Code | None) -> None:
+    """After a "yes" no test is needed once a clinician says "no"; a patient's "no" or one dated before it ends none."""
     story = morning_without("pregnancy")
-    story.yes(RecordHealthHistory(could_become_pregnant=False), Role.PATIENT)
+    no = RecordHealthHistory(could_become_pregnant=False)
+    story.yes(no, by, occurred_at=story.now - timedelta(days=days_ago))
 
-    assert refused(v1.start(story)) is None
+    assert code == refused(v1.start(story))
 
 
 def test_inv_12_a_positive_test_outweighs_everything() -> None:
@@ -228,7 +233,7 @@ def test_inv_12_a_positive_test_outweighs_everything() -> None:
 
     assert Code.HOLD_MEDICAL == refused(v1.start(story))
 
-    story.yes(RecordHealthHistory(could_become_pregnant=False), Role.PATIENT)
+    story.yes(RecordHealthHistory(could_become_pregnant=False), Role.PRESCRIBER)
     story.yes(LiftHold(hold=HoldKind.MEDICAL, reason="Seen"), Role.PRESCRIBER)
 
     assert Code.PREGNANCY == refused(v1.start(story))

@@ -11,7 +11,7 @@ from domain.envelope import Role
 from domain.journey.consent import RevokeConsent
 from domain.journey.dose_limits import dose_problem
 from domain.journey.dosing import RecordDose, RevokeBooster
-from domain.journey.holds import HoldKind, PlaceHold
+from domain.journey.holds import CODES, HoldKind, PlaceHold
 from domain.journey.messages import Context
 from domain.journey.observations import RecordMeasurements
 from tests.domain import stages, v1
@@ -121,14 +121,20 @@ def test_a_revoked_booster_is_not_given() -> None:
 
 
 def test_nothing_more_is_given_after_a_stop() -> None:
-    """A hold, or a consent taken back in the middle of the session, ends what is given."""
-    held, session = after_dose()
-    held.yes(PlaceHold(hold=HoldKind.MEDICAL, reason="Stop"), Role.PRESCRIBER)
-    revoked, _ = after_dose()
+    """A consent taken back in the middle of the session ends what is given."""
+    revoked, session = after_dose()
     revoked.yes(RevokeConsent(scope="ketamine"))
 
-    assert Code.DOSE_CEILING == refused(held.do(booster(session)))
     assert Code.CONSENT == refused(revoked.do(booster(session)))
+
+
+@pytest.mark.parametrize("kind", list(HoldKind))
+def test_no_booster_under_a_hold(kind: HoldKind) -> None:
+    """The hold's own code: a safety hold on its way to the log forbids by HOLD_SAFETY and by no other code."""
+    story, session = after_dose()
+    story.yes(PlaceHold(hold=kind, reason="Stop"), Role.THERAPIST)
+
+    assert CODES[kind] == refused(story.do(booster(session)))
 
 
 @pytest.mark.parametrize(

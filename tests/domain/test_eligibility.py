@@ -33,6 +33,13 @@ def found(criterion: str, met: str, override: Override | None = None) -> Finding
     return Finding.model_validate(fields)
 
 
+def test_each_criterion_is_answered_once() -> None:
+    """Of two findings about one criterion neither is taken for the answer."""
+    twice = (found("K-A1", "true"), *stages.findings())
+
+    assert Code.CRITERION_UNKNOWN == refused(v1.intake_done().do(stages.verdict(criteria=twice)))
+
+
 def decided(outcome: Outcome, *differing: Finding) -> Code | None:
     """Decide with these findings; everything else is as it should be."""
     others = stages.findings(**{one.criterion.replace("-", "_"): one for one in differing})

@@ -11,7 +11,7 @@ from domain.envelope import Role
 from domain.journey.dosing import RecordDose
 from domain.journey.release import DosingReleased, ReleaseCriteriaEvaluated
 from tests.domain import stages, v1
-from tests.domain.kit import Story, refused, types
+from tests.domain.kit import Story, day, refused, types
 
 
 def on_the_couch(minutes: float = 125, *, doses: int = 1) -> tuple[Story, UUID]:
@@ -59,8 +59,19 @@ def test_each_criterion_is_needed(differing: dict[str, bool], unmet: str) -> Non
     decision = story.do(stages.release(session, story.now, **differing))
 
     assert Code.RELEASE == refused(decision)
-    assert (ReleaseCriteriaEvaluated.type,) == types(decision)
+    assert ReleaseCriteriaEvaluated.type == types(decision)[0]
+    assert DosingReleased.type not in types(decision)
     assert (unmet,) == story.events(ReleaseCriteriaEvaluated)[-1].unmet
+
+
+@pytest.mark.parametrize(("clock", "code"), [("23:59", Code.RELEASE), ("00:00", None)])
+def test_nobody_drives_on_the_day_of_a_dose(clock: str, code: Code | None) -> None:
+    """Driving is forbidden up to the patient's own midnight at least; a minute less is refused."""
+    story, session = on_the_couch()
+    until = day(22 if code else 23, clock)
+    early = stages.release(session, story.now).model_copy(update={"no_drive_until": until})
+
+    assert code == refused(story.do(early))
 
 
 @pytest.mark.parametrize(

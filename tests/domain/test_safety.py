@@ -13,6 +13,7 @@ from domain.instruments import Answers, Tier
 from domain.journey.assessment import SubmitGateForm
 from domain.journey.holds import HoldKind, HoldPlaced, LiftHold, PlaceHold
 from domain.journey.messages import CLINICIANS, Command
+from domain.journey.observations import Alarm
 from domain.journey.safety import (
     AnswerPage,
     CloseSafetyCase,
@@ -89,6 +90,40 @@ def test_a_moderate_hold_outlives_the_day() -> None:
     story.yes(LIFT, Role.PRESCRIBER)
 
     assert refused(v1.start(story)) is None
+
+
+def test_what_a_session_shows_opens_a_case() -> None:
+    """An alarm symptom, no answer, no normal breathing: each opens the case and the hold; a quiet look opens none."""
+    dosed = v1.ready_to_dose()
+    v1.start(dosed)
+    session = v1.dosing_session(dosed)
+    look = stages.look(session)
+    seen: list[Command] = [
+        look.model_copy(update={"responsive": False}),
+        look.model_copy(update={"breathing_normal": False}),
+        stages.vitals(120, 80, alarms=(Alarm.CHEST_PAIN,)),
+    ]
+    for command in seen:
+        story = dosed.fork()
+        story.yes(command, Role.THERAPIST)
+
+        assert Tier.HIGH is urgent_tier(command)
+        assert ["session"] == [one.source for one in story.events(SafetyCaseOpened)]
+        assert story.journey.holds.has(HoldKind.SAFETY)
+    assert [None, None] == [urgent_tier(look), urgent_tier(stages.vitals(190, 120))]
+
+
+def test_a_release_refused_for_new_ideation_opens_a_case() -> None:
+    """The release is refused and recorded, and case and hold open beside the refusal."""
+    story = v1.ready_to_dose()
+    v1.start(story)
+    leave = stages.release(v1.dosing_session(story), story.now, new_suicidal_ideation=True)
+    decision = story.do(leave)
+
+    assert Code.RELEASE == refused(decision)
+    assert (SafetyCaseOpened.type, HoldPlaced.type) == types(decision)[-2:]
+    assert Tier.HIGH is urgent_tier(leave)
+    assert urgent_tier(stages.release(v1.dosing_session(story), story.now)) is None
 
 
 def test_a_second_flag_joins_the_open_case() -> None:

@@ -11,6 +11,7 @@ import pytest
 from domain.codes import Code
 from domain.envelope import Actor, Role
 from domain.journey.eligibility import Outcome
+from domain.journey.holds import CODES, HoldKind, PlaceHold
 from domain.journey.prescription import (
     DraftPrescription,
     PrescriptionSigned,
@@ -58,13 +59,32 @@ def test_two_different_factors_sign(signature: Signature, code: Code | None) -> 
     assert code == refused(story.do(signing(rx_id, signature)))
 
 
-@pytest.mark.parametrize(("signature", "code"), [(stages.SIGNATURE, Code.EPCS_EMBEDDED_SIGNER), (CERTIFIED, None)])
-def test_the_embedded_signer_signs_nothing_real(signature: Signature, code: Code | None) -> None:
-    """Outside simulated mode only a certified application signs."""
+@pytest.mark.parametrize(
+    ("simulated", "signature", "code"),
+    [
+        (True, stages.SIGNATURE, None),
+        (False, stages.SIGNATURE, Code.EPCS_EMBEDDED_SIGNER),
+        (True, CERTIFIED, Code.EPCS_CERTIFICATION),
+        (False, CERTIFIED, Code.EPCS_CERTIFICATION),
+    ],
+)
+def test_nothing_real_is_signed(simulated: bool, signature: Signature, code: Code | None) -> None:
+    """The embedded signer signs in simulated mode only; that an application is certified is nowhere verified yet."""
     story, rx_id = drafted()
-    story.simulated = False
+    story.simulated = simulated
 
     assert code == refused(story.do(signing(rx_id, signature)))
+
+
+@pytest.mark.parametrize("kind", list(HoldKind))
+def test_no_drug_goes_out_under_a_hold(kind: HoldKind) -> None:
+    """A medical or a safety hold stops drafting and signing by its own code; the others stop neither."""
+    code = CODES[kind] if kind in {HoldKind.MEDICAL, HoldKind.SAFETY} else None
+    story, rx_id = drafted()
+    story.yes(PlaceHold(hold=kind, reason="Look first"), Role.THERAPIST)
+
+    assert code == refused(story.do(DraftPrescription(draft=stages.FIRST_BATCH)))
+    assert code == refused(story.do(signing(rx_id)))
 
 
 def test_only_the_registrant_who_drafted_it_signs() -> None:
