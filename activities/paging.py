@@ -31,7 +31,13 @@ class Pager:
             "raised_at": request.raised_at.isoformat(),
         }
         response = await self._wire.post("pages", key, body)
-        return self._paged(self._wire.json(response)) if response.is_success else rejected(response)
+        if response.is_success:
+            return self._paged(self._wire.json(response))
+        if response.status_code == httpx2.codes.CONFLICT:
+            found = await self._wire.get("pages", key)
+            if isinstance(found, dict) and found.get("reference") == body["reference"]:
+                return self._paged(found)  # raised at another moment, by whoever was faster: it has rung for this case
+        return rejected(response)
 
     async def lookup(self, key: str, request: PageOnCall) -> EffectOutcome | None:
         """Find the page; None also when the pager cannot say."""

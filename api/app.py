@@ -15,6 +15,7 @@ from api import codec, docs, operations, reads, webhooks
 from api.codec import CodecCors
 from api.commands import command_routes
 from api.openapi import describe
+from api.paging import Confirmations
 from api.ports import Ports
 from api.problems import install_problems
 from api.requests import Requests
@@ -30,12 +31,13 @@ def create_app(ports: Ports) -> FastAPI:
     """Make the application over what it may reach; the caller opens that before and closes it after."""
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         delivering = asyncio.create_task(keep_delivering(ports))
         yield
         delivering.cancel()
         with suppress(asyncio.CancelledError):
             await delivering
+        await app.state.confirmations.stop()
 
     app = FastAPI(
         title="Alliance",
@@ -47,6 +49,7 @@ def create_app(ports: Ports) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.ports = ports
+    app.state.confirmations = Confirmations()
     app.state.registry = CollectorRegistry()
     app.add_middleware(Requests, registry=app.state.registry)
     app.add_middleware(CodecCors, origins=ports.settings.codec_allowed_origins)

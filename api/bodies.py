@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import math
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
 from api.problems import ProblemError, malformed
+from domain.values import to_utc
 
 COMMAND_BYTES_MAX: Final = 256 * 1024
 _EXACT_MAX: Final = 2**53 - 1
@@ -52,10 +53,10 @@ def read_moment(text: str | None) -> datetime | None:
         return None
     try:
         if _RFC3339.fullmatch(text):
-            return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
+            return to_utc(datetime.fromisoformat(text))
+    except ValueError:
         pass
-    message = "Input should be a moment with its offset, such as 2026-01-31T09:30:00-05:00"
+    message = "Input should be a moment from 1900 to 2199 with its offset, such as 2026-01-31T09:30:00-05:00"
     raise malformed([{"loc": ("occurred-at",), "type": "datetime_parsing", "msg": message}], "header")
 
 

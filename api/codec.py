@@ -6,6 +6,7 @@ through unchanged (an erased patient's for ever). There is no encoding here: nob
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Annotated, Final
 
@@ -18,7 +19,7 @@ from temporalio.api.common.v1 import Payload, Payloads
 
 from api.access import BEARER, PortsOf, acting_as, authenticated, ports_of
 from api.bodies import read_body
-from api.problems import documented, malformed
+from api.problems import ProblemError, documented, malformed
 from domain.envelope import Actor, Role
 from domain.journey.messages import CLINICIANS
 from vault.codec import ENCODING, KEY_ID, JourneyCodec
@@ -29,6 +30,7 @@ log = structlog.get_logger(__name__)
 PATH: Final = "/codec/decode"
 BYTES_MAX: Final = 8 * 1024 * 1024
 DECODERS: Final = CLINICIANS | {Role.AUDITOR}
+_LOOPBACK: Final = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?", re.IGNORECASE)
 _SOMEBODY: Final = Actor(subject="simulated", role=Role.AUDITOR)
 
 router = APIRouter(tags=["operations"])
@@ -39,9 +41,20 @@ async def _decoder(request: Request) -> Actor:
     ports = ports_of(request)
     authorization = request.headers.get("authorization")
     if ports.settings.simulated and authorization is None:
+        _check_local(request, ports.settings.codec_allowed_origins)
         return _SOMEBODY
     bearer = await BEARER(request)
     return await acting_as(DECODERS)(await authenticated(ports, bearer))
+
+
+def _check_local(request: Request, origins: tuple[str, ...]) -> None:
+    """Raise ProblemError 403 for what may be a foreign page in a local browser, under a name that points here."""
+    host, origin = request.headers.get("host", ""), request.headers.get("origin")
+    if not _LOOPBACK.fullmatch(host) or (origin is not None and origin not in origins):
+        detail = (
+            "Without a token this answers only to the Temporal UI on this machine. Send a token, or ask from there."
+        )
+        raise ProblemError(403, "NOT_LOCAL", detail)
 
 
 @router.post(

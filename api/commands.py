@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import JSONResponse
 from uuid_utils.compat import uuid7
 
-from api.access import PortsOf, PurposeOfUse, acting_as
+from api.access import Authenticated, PortsOf, PurposeOfUse, acting_as
 from api.bodies import parse, read_body, read_moment
 from api.digests import keyed_digest
 from api.ports import NotRunningError, OutcomeUnknownError, RefusedError, StillWorkingError
@@ -101,7 +101,13 @@ def command_routes() -> APIRouter:
                 responses=documented(401, 403, 404, 409, 422, 503) | {202: {"model": Accepted}},
                 **_described(command),
             )
+    # Last, for it fits every name; without it the answer would be that of the GET at this address.
+    router.add_api_route("/journeys/{journey_id}/commands/{name}", _unknown, methods=["POST"], include_in_schema=False)
     return router
+
+
+async def _unknown(_: Authenticated) -> None:
+    raise ProblemError(404, "UNKNOWN_COMMAND", "There is no such command. /docs lists them; nothing was recorded.")
 
 
 def _described(command: type[Command]) -> dict[str, Any]:

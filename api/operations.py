@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
@@ -29,10 +30,14 @@ class Alive(Value):
 
 
 class Ready(Value):
-    """Every system that a command needs answers."""
+    """Every system that a command needs answers, and each task queue of ``workers`` is polled.
+
+    The second is a hint: Temporal remembers a worker that has gone for some minutes.
+    """
 
     status: str = "ready"
     systems: tuple[str, ...]
+    workers: tuple[str, ...]
 
 
 @router.get("/healthz", summary="Is the process alive?")
@@ -43,14 +48,21 @@ async def healthz() -> Alive:
 
 @router.get("/readyz", responses=documented(503), summary="Can it serve?")
 async def readyz(ports: PortsOf) -> Ready:
-    """Ask the log database, the key database and Temporal; 503 names in ``down`` those that do not answer."""
-    names = tuple(ports.probes)
-    answers = await asyncio.gather(*(_answers(name, ports.probes[name]) for name in names))
-    down = [name for name, up in zip(names, answers, strict=True) if not up]
-    if down:
-        detail = f"These do not answer: {', '.join(down)}. Check that they run and that our settings name them."
-        raise unavailable(detail, "NOT_READY", down=down)
-    return Ready(systems=names)
+    """Ask the databases, Temporal, and whether workers poll; 503 names what is missing in ``down`` and ``workers``."""
+    down, idle = await asyncio.gather(_silent(ports.probes), _silent(ports.workers))
+    if down or idle:
+        detail = f"These do not answer: {', '.join(down)}. Check that they run and that our settings name them. "
+        work = f"No worker polls: {', '.join(idle)}. Start the workers, and see their logs."
+        raise unavailable(
+            ((detail if down else "") + (work if idle else "")).rstrip(), "NOT_READY", down=down, workers=idle
+        )
+    return Ready(systems=tuple(ports.probes), workers=tuple(ports.workers))
+
+
+async def _silent(probes: Mapping[str, Probe]) -> list[str]:
+    """Ask all at once; the names of those that gave no sign of life."""
+    answers = await asyncio.gather(*(_answers(name, probe) for name, probe in probes.items()))
+    return [name for name, up in zip(probes, answers, strict=True) if not up]
 
 
 async def _answers(name: str, probe: Probe) -> bool:

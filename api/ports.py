@@ -98,6 +98,8 @@ class Pager(Protocol):
 
     async def send(self, key: str, request: PageOnCall) -> EffectOutcome: ...
 
+    async def lookup(self, key: str, request: PageOnCall) -> EffectOutcome | None: ...
+
 
 Probe = Callable[[], Awaitable[object]]
 """Asks one system for a sign of life; raises when there is none."""
@@ -105,7 +107,7 @@ Probe = Callable[[], Awaitable[object]]
 
 @dataclass(frozen=True)
 class Ports:
-    """Everything that a request may reach."""
+    """Everything that a request may reach. ``workers`` ask, by task queue, whether somebody polls it."""
 
     settings: Settings
     tokens: TokenVerifier
@@ -116,3 +118,4 @@ class Ports:
     pager: Pager
     inbox: Inbox
     probes: Mapping[str, Probe]
+    workers: Mapping[str, Probe]

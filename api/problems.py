@@ -55,6 +55,7 @@ class Problem(BaseModel):
     journey_id: UUID | None = None
     errors: list[FieldError] | None = None
     down: list[str] | None = Field(default=None, description="systems that do not answer")
+    workers: list[str] | None = Field(default=None, description="task queues that no worker polls")
     crisis: Crisis | None = Field(default=None, description="where somebody in danger gets help at once")
 
 

@@ -22,7 +22,9 @@ from api.auth import TokenVerifier
 from api.inbox import Inbox
 from api.ports import Ports
 from api.temporal import TemporalJourneys
+from runtime.health import is_polled
 from runtime.http import http_client
+from runtime.names import ESCALATIONS, JOURNEYS
 from runtime.settings import Settings
 from runtime.temporal import connect
 from store.keys import KeyStore
@@ -86,6 +88,7 @@ async def open_ports(settings: Settings, inbox_folder: Path) -> AsyncIterator[Po
                 "keys_database": partial(fetch_one, keys_pool, "SELECT 1"),
                 "temporal": partial(_describe_namespace, client),
             },
+            workers={queue: partial(_need_pollers, client, queue) for queue in (JOURNEYS, ESCALATIONS)},
         )
 
 
@@ -98,6 +101,11 @@ async def _pool(stack: AsyncExitStack, dsn: str) -> Pool:
 async def _describe_namespace(client: Client) -> object:
     request = DescribeNamespaceRequest(namespace=client.namespace)
     return await client.workflow_service.describe_namespace(request, timeout=timedelta(seconds=2))
+
+
+async def _need_pollers(client: Client, queue: str) -> None:
+    if not await is_polled(client, queue):
+        raise LookupError("nobody polls this task queue: start its worker")
 
 
 def serve(settings: Settings, host: str, port: int, inbox_folder: Path) -> None:

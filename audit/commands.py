@@ -20,6 +20,7 @@ from audit.steps import (
     plain,
     plain_attributes,
     plain_failure,
+    plain_headers,
     plain_list,
     plain_map,
     summary_of,
@@ -48,7 +49,7 @@ def _activity(it: Any, defaults: Defaults) -> Facts:
         "type": it.activity_type,
         "task_queue": it.task_queue,
         "args": plain_list(it.arguments),
-        "headers": plain_map(it.headers),
+        "headers": plain_headers(it.headers),
         **activity_timeouts(it, defaults.run_timeout),
         "retry_policy": activity_retry(it.retry_policy),
         "priority": bytes_of(it.priority),
@@ -78,7 +79,7 @@ def _child(it: Any, defaults: Defaults) -> Facts:
         "type": it.workflow_type,
         "task_queue": it.task_queue or defaults.task_queue,
         "args": plain_list(it.input),
-        "headers": plain_map(it.headers),
+        "headers": plain_headers(it.headers),
         "memo": plain_map(it.memo),
         "attributes": plain_attributes(it.search_attributes.indexed_fields),
         "execution_timeout": nanoseconds(it.workflow_execution_timeout),
@@ -100,7 +101,7 @@ def _signal(it: Any, defaults: Defaults) -> Facts:
         "child_only": bool(it.child_workflow_id),
         "name": it.signal_name,
         "args": plain_list(it.args),
-        "headers": plain_map(it.headers),
+        "headers": plain_headers(it.headers),
     }
 
 
@@ -109,7 +110,7 @@ def _next_run(it: Any, defaults: Defaults) -> Facts:
         "type": it.workflow_type or defaults.workflow_type,
         "task_queue": it.task_queue or defaults.task_queue,
         "args": plain_list(it.arguments),
-        "headers": plain_map(it.headers) or defaults.headers,
+        "headers": plain_headers(it.headers) or defaults.headers,
         "memo": plain_map(it.memo) or defaults.memo,
         "run_timeout": nanoseconds(it.workflow_run_timeout) or defaults.run_timeout,
         "task_timeout": nanoseconds(it.workflow_task_timeout) or defaults.task_timeout,

@@ -17,6 +17,7 @@ from audit.steps import (
     nanoseconds,
     plain_attributes,
     plain_failure,
+    plain_headers,
     plain_list,
     plain_map,
     summary_of,
@@ -86,7 +87,7 @@ def _activity(it: Any) -> Facts:
         "type": it.activity_type.name,
         "task_queue": it.task_queue.name,
         "args": plain_list(it.input.payloads),
-        "headers": plain_map(it.header.fields),
+        "headers": plain_headers(it.header.fields),
         **{f"{name}_timeout": nanoseconds(getattr(it, f"{name}_timeout")) for name in timeouts},
         "retry_policy": activity_retry(it.retry_policy),
         "priority": bytes_of(it.priority),
@@ -116,7 +117,7 @@ def _child(it: Any) -> Facts:
         "type": it.workflow_type.name,
         "task_queue": it.task_queue.name,
         "args": plain_list(it.input.payloads),
-        "headers": plain_map(it.header.fields),
+        "headers": plain_headers(it.header.fields),
         "memo": plain_map(it.memo.fields),
         "attributes": plain_attributes(it.search_attributes.indexed_fields),
         "execution_timeout": nanoseconds(it.workflow_execution_timeout),
@@ -138,7 +139,7 @@ def _signal(it: Any) -> Facts:
         "child_only": it.child_workflow_only,
         "name": it.signal_name,
         "args": plain_list(it.input.payloads),
-        "headers": plain_map(it.header.fields),
+        "headers": plain_headers(it.header.fields),
     }
 
 
@@ -148,7 +149,7 @@ def _next_run(it: Any) -> Facts:
         "type": it.workflow_type.name,
         "task_queue": it.task_queue.name,
         "args": plain_list(it.input.payloads),
-        "headers": plain_map(it.header.fields),
+        "headers": plain_headers(it.header.fields),
         "memo": plain_map(it.memo.fields),
         "run_timeout": nanoseconds(it.workflow_run_timeout),
         "task_timeout": nanoseconds(it.workflow_task_timeout),

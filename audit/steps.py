@@ -17,6 +17,8 @@ from temporalio.api.common.v1 import Payload, RetryPolicy
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
 
+from runtime.tracing import HEADER as TRACE_HEADER
+
 Facts: TypeAlias = dict[str, Any]
 
 TIMER_CANCELLED = "timer cancelled"
@@ -51,7 +53,7 @@ class Defaults:
             task_queue=started.task_queue.name,
             run_timeout=nanoseconds(started.workflow_run_timeout),
             task_timeout=nanoseconds(started.workflow_task_timeout),
-            headers=plain_map(started.header.fields),
+            headers=plain_headers(started.header.fields),
             memo=plain_map(started.memo.fields),
         )
 
@@ -74,6 +76,11 @@ def plain_list(payloads: Iterable[Payload]) -> list[Facts]:
 def plain_map(payloads: Mapping[str, Payload]) -> Facts:
     """The same, by name."""
     return {name: plain(payload) for name, payload in payloads.items()}
+
+
+def plain_headers(payloads: Mapping[str, Payload]) -> Facts:
+    """Headers, without the trace: the same update sent twice brings two, and no decision depends on either."""
+    return {name: plain(payload) for name, payload in payloads.items() if name != TRACE_HEADER}
 
 
 def plain_attributes(payloads: Mapping[str, Payload]) -> Facts:

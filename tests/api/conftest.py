@@ -21,6 +21,7 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.auth import TokenVerifier
 from api.inbox import Inbox
+from api.paging import Confirmations
 from api.ports import Ports
 from domain.envelope import Role
 from runtime.logs import configure_logs
@@ -119,8 +120,10 @@ async def api(app: FastAPI, settings: Settings, tmp_path: Path) -> AsyncIterator
             pager=pager,
             inbox=Inbox(tmp_path / "inbox", keys.key),
             probes={"log_database": up, "keys_database": up, "temporal": up},
+            workers={"journeys": up, "escalations": up},
         )
-        app.state.ports = ports
+        app.state.ports, app.state.confirmations = ports, Confirmations()
         transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
         async with httpx2.AsyncClient(transport=transport, base_url="http://api") as http:
             yield Api(app, http, ports, issuer, journeys, keys, log, lists, pager, story.journey.journey_id)
+        await app.state.confirmations.stop()

@@ -159,10 +159,15 @@ class FakePager:
 
     def __init__(self) -> None:
         self.pages: dict[str, PageOnCall] = {}
+        self.rung: list[str] = []
         self.error: Exception | None = None
 
     async def send(self, key: str, request: PageOnCall) -> EffectOutcome:
         if self.error is not None:
             raise self.error
+        self.rung.append(key)
         self.pages[key] = request
         return Paged(page_id="page-1")
+
+    async def lookup(self, key: str, request: PageOnCall) -> EffectOutcome | None:
+        return Paged(page_id="page-1") if key in self.pages else None

@@ -18,6 +18,7 @@ from domain.envelope import Role
 from tests.api.conftest import UI, Api
 from vault.codec import KEY_ID, JourneyCodec
 
+LOCAL = {"Host": "localhost:8000"}
 CLEAR = Payload(metadata={"encoding": b"json/plain"}, data=b'"Ada"')
 
 
@@ -87,10 +88,41 @@ async def test_no_token_is_needed_in_simulated_mode_only(api: Api, *, simulated:
     settings = api.ports.settings.model_copy(update={"simulated": simulated})
     api.app.state.ports = replace(api.ports, settings=settings)
 
-    none = await api.http.post("/codec/decode", json={"payloads": []})
-    bad = await api.http.post("/codec/decode", json={"payloads": []}, headers={"Authorization": "Bearer x"})
+    none = await api.http.post("/codec/decode", json={"payloads": []}, headers=LOCAL)
+    bad = await api.http.post("/codec/decode", json={"payloads": []}, headers=LOCAL | {"Authorization": "Bearer x"})
 
     assert (expected, 401) == (none.status_code, bad.status_code)
+
+
+@pytest.mark.parametrize(
+    ("expected", "headers"),
+    [
+        (200, {"Host": "127.0.0.1:8000"}),
+        (200, {"Host": "[::1]:8000", "Origin": UI}),
+        (200, {"Host": "LOCALHOST"}),
+        (403, {"Host": "evil.example:8000"}),
+        (403, {"Host": "localhost.evil.example"}),
+        (403, {"Host": "localhost:8000@evil.example"}),
+        (403, {"Host": "127.0.0.1:8000", "Origin": "https://evil.example"}),
+        (403, {"Host": "127.0.0.1:8000", "Origin": "null"}),
+    ],
+)
+async def test_without_a_token_only_this_machine_is_answered(api: Api, expected: int, headers: dict[str, str]) -> None:
+    """A foreign page in a local browser comes with its own origin or, after a DNS rebinding, with its own host."""
+    api.app.state.ports = replace(api.ports, settings=api.ports.settings.model_copy(update={"simulated": True}))
+
+    answer = await api.http.post("/codec/decode", json={"payloads": []}, headers=headers)
+
+    assert expected == answer.status_code
+
+
+async def test_with_a_token_any_host_is_answered(api: Api) -> None:
+    """In simulated mode too: behind a proxy the host is another one, and the token says who asks."""
+    api.app.state.ports = replace(api.ports, settings=api.ports.settings.model_copy(update={"simulated": True}))
+
+    answer = await api.http.post("/codec/decode", json={"payloads": []}, headers=api.headers(Role.AUDITOR, key=""))
+
+    assert 200 == answer.status_code
 
 
 async def test_the_ui_may_ask_and_no_other_origin(api: Api) -> None:

@@ -290,3 +290,16 @@ async def test_an_exception_nobody_expected_says_nothing(api: Api) -> None:
     assert (500, "INTERNAL") == (answer.status_code, answer.json()["code"])
     assert answer.json()["instance"].startswith("urn:uuid:")
     assert "Ada" not in answer.text
+
+
+@pytest.mark.parametrize("name", ["nonsense", "submit_referral", "Accept_Referral"])
+async def test_a_name_that_is_no_command_is_404(api: Api, name: str) -> None:
+    """Told apart from a method that does not fit, and only to who is signed in."""
+    path = f"/journeys/{api.journey_id}/commands/{name}"
+
+    unknown = await api.command(name, {}, Role.COORDINATOR)
+    stranger = await api.http.post(path, json={})
+
+    assert (404, "UNKNOWN_COMMAND") == (unknown.status_code, unknown.json()["code"])
+    assert "application/problem+json" == unknown.headers["content-type"]
+    assert (401, []) == (stranger.status_code, api.journeys.sent)

@@ -24,10 +24,11 @@ async def test_alive_without_asking_anybody(api: Api) -> None:
 
 
 async def test_ready_when_every_system_answers(api: Api) -> None:
-    """All three by name."""
+    """All three by name, and the two kinds of worker."""
     answer = await api.http.get("/readyz")
 
     assert (200, ["log_database", "keys_database", "temporal"]) == (answer.status_code, answer.json()["systems"])
+    assert ["journeys", "escalations"] == answer.json()["workers"]
 
 
 async def test_not_ready_names_what_is_down(api: Api) -> None:
@@ -42,6 +43,25 @@ async def test_not_ready_names_what_is_down(api: Api) -> None:
 
     assert (503, "NOT_READY", ["temporal"]) == (answer.status_code, answer.json()["code"], answer.json()["down"])
     assert "password" not in answer.text
+
+
+async def test_not_ready_while_nobody_would_page(api: Api) -> None:
+    """A task queue without a worker is named, beside systems that all answer."""
+
+    async def idle() -> None:
+        raise LookupError
+
+    api.app.state.ports = replace(api.ports, workers=dict(api.ports.workers) | {"escalations": idle})
+
+    answer = await api.http.get("/readyz")
+
+    assert (503, "NOT_READY", [], ["escalations"]) == (
+        answer.status_code,
+        answer.json()["code"],
+        answer.json()["down"],
+        answer.json()["workers"],
+    )
+    assert "escalations" in answer.json()["detail"]
 
 
 async def test_metrics_count_by_route_and_hold_no_id(api: Api) -> None:

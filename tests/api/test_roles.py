@@ -99,10 +99,10 @@ async def test_somebody_with_two_roles_names_one(api: Api) -> None:
 
 
 async def test_every_route_of_the_app_is_described(api: Api) -> None:
-    """The matrix above misses no route: all are in the description but the two that show it."""
+    """The matrix above misses no route: all are in the description but the two that show it and that of no command."""
     routed = {str(route.path) for route in iter_route_contexts(api.app.routes)}
 
-    assert {"/docs", "/openapi.json"} == routed - {path for _, path in _routes(api)}
+    assert {"/docs", "/openapi.json", f"{JOURNEY}/commands/{{name}}"} == routed - {path for _, path in _routes(api)}
 
 
 async def test_an_unknown_journey_is_404_for_everybody_who_may_read(api: Api) -> None:

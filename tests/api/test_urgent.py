@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from activities.wire import OutsideUnavailableError
-from api import urgent
+from api import paging, urgent
 from api.crisis import CRISIS, SAFETY_COMMANDS
 from api.inbox import Inbox, Submission
 from api.ports import NotRunningError, OutcomeUnknownError, RefusedError, StillWorkingError
 from domain.codes import Code
-from domain.effects import EffectRejected
+from domain.effects import EffectRejected, PageOnCall
 from domain.envelope import CommandEnvelope, Role
 from domain.journey.safety import case_of
 from store.errors import StoreUnavailableError
@@ -32,6 +33,7 @@ PANEL = CRISIS.model_dump()
 def _page_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait three seconds for a stand-in that will not answer."""
     monkeypatch.setattr(urgent, "PAGE_AFTER_SECONDS", 0.02)
+    monkeypatch.setattr(paging, "CONFIRM_EVERY_SECONDS", 0.02)
 
 
 def _slow(until: asyncio.Event) -> Any:
@@ -42,12 +44,76 @@ def _slow(until: asyncio.Event) -> Any:
     return behave
 
 
-async def test_a_prompt_answer_needs_no_page_of_ours(api: Api) -> None:
-    """The journey pages by itself; the API steps in only when it does not answer."""
-    answer = await api.command(NAME, CONCERN, Role.PATIENT)
+def _first_page(api: Api, command_id: UUID) -> str:
+    return f"{api.journey_id}.{case_of(command_id)}.page.first.1"
+
+
+async def _nothing_runs(api: Api) -> None:
+    """Wait until every page is confirmed or given up."""
+    async with asyncio.timeout(5):
+        await api.app.state.confirmations.finish()
+
+
+async def test_a_prompt_answer_whose_page_is_out_needs_none_of_ours(api: Api) -> None:
+    """The journey's escalation has paged: the pager says so, and is not rung again."""
+    key = uuid4()
+    api.pager.pages[_first_page(api, key)] = PageOnCall(
+        journey_id=api.journey_id, case_id=case_of(key), raised_at=datetime.now(UTC)
+    )
+
+    answer = await api.command(NAME, CONCERN, Role.PATIENT, key=key)
+    await _nothing_runs(api)
 
     assert (200, PANEL) == (answer.status_code, answer.json()["crisis"])
-    assert ([], {}, []) == (api.journeys.escalations, api.pager.pages, await api.ports.inbox.all())
+    assert ([], [], []) == (api.journeys.escalations, api.pager.rung, await api.ports.inbox.all())
+
+
+async def test_a_prompt_answer_without_a_page_is_paged_for(api: Api) -> None:
+    """With the escalation's worker down the journey answers 200 and nobody wakes: the API pages, each case by its key.
+
+    The first attempt fails, and the answer does not wait for any.
+    """
+    first, second = uuid4(), uuid4()
+    api.pager.error = OutsideUnavailableError("pager", "timeout")
+
+    answer = await api.command(NAME, CONCERN, Role.PATIENT, key=first)
+    rung_before_the_answer = list(api.pager.rung)
+    await api.command(NAME, CONCERN, Role.PATIENT, key=second)
+    api.pager.error = None
+    await _nothing_runs(api)
+
+    assert (200, []) == (answer.status_code, rung_before_the_answer)
+    assert sorted((_first_page(api, first), _first_page(api, second))) == sorted(api.pager.rung)
+    assert [] == await api.ports.inbox.all()
+
+
+@pytest.mark.parametrize("code", [Code.ROLE, Code.INVALID_ANSWERS, Code.KEY_REUSED])
+async def test_a_refused_command_is_not_paged_for(api: Api, code: Code) -> None:
+    """403, 422 and 409 in time: nothing was taken, and nobody is woken."""
+    api.journeys.error = RefusedError(code, "no")
+
+    await api.command(NAME, CONCERN, Role.PATIENT)
+    await _nothing_runs(api)
+
+    assert ([], [], []) == (api.journeys.escalations, api.pager.rung, await api.ports.inbox.all())
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+async def test_a_page_that_cannot_be_confirmed_is_kept_until_it_is(
+    api: Api, monkeypatch: pytest.MonkeyPatch, *, stopped: bool
+) -> None:
+    """At the end of the patience or of the process, what the pager has not taken stays in the inbox until it has."""
+    monkeypatch.setattr(paging, "CONFIRM_FOR_SECONDS", 60 if stopped else 0.05)
+    api.pager.error = OutsideUnavailableError("pager", "timeout")
+    await api.command(NAME, CONCERN, Role.PATIENT)
+
+    await (api.app.state.confirmations.stop() if stopped else _nothing_runs(api))
+    await urgent.deliver_kept(api.ports)
+    assert 1 == len(await api.ports.inbox.all())
+
+    api.pager.error = None
+    await urgent.deliver_kept(api.ports)
+    assert (1, []) == (len(api.pager.rung), await api.ports.inbox.all())
 
 
 async def test_a_slow_journey_is_escalated_for_and_then_answers(api: Api) -> None:
@@ -66,7 +132,25 @@ async def test_a_slow_journey_is_escalated_for_and_then_answers(api: Api) -> Non
         api.journeys.escalations[0].journey_id,
         api.journeys.escalations[0].case_id,
     )
-    assert ({}, []) == (api.pager.pages, await api.ports.inbox.all())
+    assert ([_first_page(api, key)], []) == (api.pager.rung, await api.ports.inbox.all())
+
+
+async def test_a_started_escalation_is_no_page(api: Api) -> None:
+    """Temporal starts it, its worker is down and so is the pager: not paged, says the answer, and it is kept."""
+    until = asyncio.Event()
+    api.journeys.behave = _slow(until)
+    api.pager.error = OutsideUnavailableError("pager", "timeout")
+    request = asyncio.create_task(api.command(NAME, CONCERN, Role.PATIENT))
+    async with asyncio.timeout(5):
+        await api.journeys.escalated.wait()
+    until.set()
+
+    assert 200 == (await request).status_code
+    assert [False] == [submission.paged for submission in await api.ports.inbox.all()]
+
+    api.pager.error = None
+    await urgent.deliver_kept(api.ports)
+    assert (1, []) == (len(api.pager.rung), await api.ports.inbox.all())
 
 
 async def test_without_temporal_it_is_paged_directly_and_kept(api: Api) -> None:
@@ -133,8 +217,22 @@ async def test_a_command_in_history_is_not_kept_twice(api: Api) -> None:
 
     answer = await api.command(NAME, CONCERN, Role.PATIENT)
 
-    assert (202, "accepted") == (answer.status_code, answer.json()["status"])
+    assert (202, "accepted", True) == (answer.status_code, answer.json()["status"], answer.json()["paged"])
     assert ([], []) == (api.journeys.escalations, await api.ports.inbox.all())
+    assert 1 == len(api.pager.rung)
+
+
+async def test_a_command_in_history_that_nobody_was_paged_for_is_paged_for_later(api: Api) -> None:
+    """The pager does not answer in time for the 202, which says so; it is asked on."""
+    api.journeys.error = StillWorkingError()
+    api.pager.error = OutsideUnavailableError("pager", "timeout")
+
+    answer = await api.command(NAME, CONCERN, Role.PATIENT)
+    api.pager.error = None
+    await _nothing_runs(api)
+
+    assert (202, "accepted", False) == (answer.status_code, answer.json()["status"], answer.json()["paged"])
+    assert 1 == len(api.pager.rung)
 
 
 async def test_a_page_that_fails_is_tried_again(api: Api) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 
@@ -20,6 +21,7 @@ from domain.effects import (
     EffectResult,
     MessageAccepted,
     Paged,
+    PageOnCall,
     PdmpAnswered,
     PrescriptionSent,
 )
@@ -207,6 +209,19 @@ async def test_query_is_rejected_for_good(adapters: Adapters) -> None:
     result = await case.attempt(requests.call(requests.query(npi="nobody")))
 
     assert EffectRejected(code="invalid") == result.outcome
+
+
+async def test_page_raised_by_whoever_was_faster_counts(outside: Outside, adapters: Adapters) -> None:
+    """The API and the escalation may both page for one case, a moment apart: it rings once, and both know of it."""
+    case = await adapters.case("pager")
+    call = requests.call(case.request)
+    first = await case.attempt(call)
+    assert isinstance(case.request, PageOnCall)
+    later = case.request.model_copy(update={"raised_at": case.request.raised_at + timedelta(seconds=2)})
+    second = await case.attempt(requests.call(later, key=call.key))
+
+    assert first.outcome == second.outcome
+    assert 1 == await outside.took_effect("pager", call.key)
 
 
 async def test_reused_page_key_is_rejected(adapters: Adapters) -> None:

@@ -18,7 +18,7 @@ from tests.domain import stages, v1
 from tests.domain.kit import NEW_YORK, Story, day, refused, types
 
 
-def failed(story: Story) -> list[Code]:
+def failed(story: Story) -> list[str]:
     """Every gate that did not pass when it was asked last."""
     return [result.code for result in story.events(GatesEvaluated)[-1].results if not result.passed]
 

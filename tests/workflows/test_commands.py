@@ -8,7 +8,7 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
 from domain.codes import Code
-from domain.envelope import CommandEnvelope, Role
+from domain.envelope import CommandEnvelope, FactEnvelope, Role
 from domain.journey.dosing import StartDosing
 from domain.journey.observations import RecordMeasurements
 from domain.journey.referral import AcceptReferral, AcknowledgeReferral
@@ -19,6 +19,7 @@ from tests.workflows.asking import ask
 from tests.workflows.clinic import Clinic
 from workflows import ledger
 from workflows.contracts import CommandAnswer
+from workflows.ledger import request_digest
 
 
 async def test_a_command_answers_with_its_sequence_and_event_types(clinic: Clinic) -> None:
@@ -83,6 +84,24 @@ async def test_the_same_id_with_another_body_is_refused(
 
     assert Code.KEY_REUSED == await live.refused(ask(measured(86), Role.ON_CALL, command_id=command_id), again=True)
     assert before == live.stream.types.count("measurements_recorded.v1")
+
+
+async def test_the_same_id_from_another_person_is_refused(clinic: Clinic) -> None:
+    """A key belongs to who used it first: nobody is given the answer to another person's command, same words or not."""
+    live = await clinic.opened()
+    command = ask(measured(68), Role.ON_CALL)
+    await live.send(command)
+    colleague = command.actor.model_copy(update={"subject": "subject-of-a-colleague"})
+
+    assert Code.KEY_REUSED == await live.refused(command.model_copy(update={"actor": colleague}), again=True)
+
+
+def test_a_fact_is_told_apart_by_its_source() -> None:
+    """Two systems that report the same words are two requests; nobody is an actor of a fact."""
+    fact = FactEnvelope(fact_id="1", name="pharmacy_fill", source="pharmacy", occurred_at=day(1))
+
+    assert request_digest(fact) == request_digest(fact.model_copy(update={"fact_id": "2"}))
+    assert request_digest(fact) != request_digest(fact.model_copy(update={"source": "another"}))
 
 
 @pytest.mark.parametrize(
