@@ -24,7 +24,13 @@ async def page(status: int, body: Any = None) -> EffectOutcome:
         return await Pager(client).send(KEY, requests.page())
 
 
-@pytest.mark.parametrize("status", [400, 409, 410, 412, 413, 415, 422])
+async def test_conflict_that_cannot_be_looked_up_is_tried_again() -> None:
+    """A page key that is taken may mean that it has rung: a pager that cannot say for which case is asked again."""
+    with pytest.raises(OutsideUnavailableError):
+        await page(409)
+
+
+@pytest.mark.parametrize("status", [400, 410, 412, 413, 415, 422])
 async def test_blaming_the_request_is_for_good(status: int) -> None:
     """These statuses will not get better: the effect is rejected, under the status when there is no code."""
     assert EffectRejected(code=f"http_{status}") == await page(status)
