@@ -7,7 +7,9 @@ may be left: see ``leash``.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import random
 import signal
 import socket
 import sys
@@ -24,6 +26,7 @@ _LEASH_MARGIN_SECONDS = 5.0
 _POLL_SECONDS = 0.02
 _HTTP_TIMEOUT_SECONDS = 2.0
 _LOG_LINES = 20
+_PORTS = (10_000, 32_000)
 
 Probe: TypeAlias = Callable[[], Awaitable[bool]]
 """Answers whether a server is ready now; must not raise while it is not."""
@@ -128,7 +131,8 @@ class Child:
         finally:
             for task in (ended, probing):
                 task.cancel()
-            await asyncio.gather(ended, probing, return_exceptions=True)
+            # A probe may sit in a connection attempt that takes no notice of being cancelled.
+            await asyncio.wait({ended, probing}, timeout=1)
 
     async def stop(self) -> None:
         """Ask the program to end, kill it when its grace is over, and return when it is gone. Harmless when ended."""
@@ -242,12 +246,21 @@ class Supervisor:
 
 
 def free_ports(count: int) -> tuple[int, ...]:
-    """Distinct loopback TCP ports that were free a moment ago."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    """Distinct loopback TCP ports that were free a moment ago.
+
+    Below the range from which the kernel takes ports for outgoing connections, so that none of those is faster than
+    the server the port is meant for; and drawn at random, so that two stacks starting at once do not meet.
+    """
+    draw = random.SystemRandom()
+    sockets: dict[int, socket.socket] = {}
     try:
-        return tuple(each.getsockname()[1] for each in sockets)
+        while len(sockets) < count:
+            port = draw.randrange(*_PORTS)
+            with contextlib.suppress(OSError):
+                sockets.setdefault(port, socket.create_server(("127.0.0.1", port)))
+        return tuple(sockets)
     finally:
-        for each in sockets:
+        for each in sockets.values():
             each.close()
 
 
